@@ -1,0 +1,21 @@
+# The developer's targets. scripts/test sets everything up and calls them.
+PYTHON ?= .venv/bin/python
+BIN := $(dir $(PYTHON))
+
+.PHONY: check test bench lock
+
+check: ## format, lint, types, walls between the rooms
+	$(BIN)ruff format --check src tests bench
+	$(BIN)ruff check src tests bench
+	$(BIN)mypy
+	$(BIN)lint-imports
+
+test: ## all tests; those marked e2e need the servers that scripts/test installs
+	$(PYTHON) -m pytest
+
+bench: ## our own delay and CPU, each beside a reference measured in the same run
+	$(PYTHON) -m bench
+
+lock: ## rewrite requirements.lock from pyproject.toml
+	$(BIN)uv pip compile --quiet --generate-hashes --extra dev --no-header --universal --python-version 3.11 \
+		-o requirements.lock pyproject.toml

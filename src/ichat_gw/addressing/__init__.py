@@ -1,0 +1,1 @@
+"""Addresses as values: JIDs, SIP URIs, and the ordered translation rules between them."""

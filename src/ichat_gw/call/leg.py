@@ -1,0 +1,128 @@
+"""What a bridge and its legs say to each other.
+
+A leg is one party's half of a call. It may be a SIP dialog, an iChat client (a negotiation over XMPP,
+then a SIP dialog) or, one day, a Jingle session; the bridge cannot tell. Session descriptions travel as
+SDP text that neither reads: only the media engine does.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ichat_gw.call.cause import Ending
+
+Sdp: TypeAlias = str
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Somebody a call is from: an address as a URI (`sip:` or `xmpp:`) and a name to show."""
+
+    address: str
+    display_name: str = ""
+
+
+# --- what a bridge tells a leg ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Call `target` (a URI) on behalf of `caller`, offering `offer` (None: let the other side offer).
+
+    `contact_user` is the user part of our Contact. `pinned`: send every request of the dialog to the
+    host and port of `target`, whatever Contact, Record-Route and OutboundProxy say, as iChat needs it.
+    """
+
+    target: str
+    caller: Party
+    offer: Sdp | None
+    contact_user: str = ""
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Tell the caller that the other side rings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The other side has answered; `sdp` is the answer to the caller's offer, or an offer if it made none."""
+
+    sdp: Sdp
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The call will not be; tell the caller why."""
+
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """End this leg, however far it has come: CANCEL or BYE in SIP."""
+
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptReoffer:
+    """`sdp` is the answer to the offer in the `Reoffered` just received (or an offer if it had none)."""
+
+    sdp: Sdp
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseReoffer:
+    """The new offer cannot be met; the session goes on as it was."""
+
+    ending: Ending
+
+
+LegCommand: TypeAlias = Place | Ring | Answer | Refuse | End | AcceptReoffer | RefuseReoffer
+
+
+# --- what a leg tells its bridge ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rang:
+    """The called party is being alerted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The called party accepted; `sdp` answers our offer (or offers, if `Place` had none)."""
+
+    sdp: Sdp
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The called party will not be reached by this leg; the leg is over."""
+
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The caller's side of the handshake is complete (ACK); `sdp` is its answer if our `Answer` offered."""
+
+    sdp: Sdp | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reoffered:
+    """A party proposes another session description (None: asks us to propose one). Wants an answer."""
+
+    sdp: Sdp | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A party ended the leg: gave up before the answer, or hung up after it. The leg is over."""
+
+    ending: Ending
+
+
+LegEvent: TypeAlias = Rang | Answered | Refused | Confirmed | Reoffered | Ended

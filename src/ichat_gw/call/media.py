@@ -1,0 +1,109 @@
+"""What a bridge and the media engine say to each other.
+
+Shaped like rtpengine's ng protocol, so that engine can stand in for ours: a description goes in with the
+side it came from, and the description to hand to the other side comes out. Each request is answered by
+`MediaReady` or `MediaRefused` that names it by `request`, except `MediaRelease`, which always works.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from ichat_gw.call.cause import Ending
+from ichat_gw.call.leg import Sdp
+
+
+class Side(Enum):
+    """Which of a call's two legs."""
+
+    CALLER = "caller"
+    CALLEE = "callee"
+
+    @property
+    def other(self) -> "Side":
+        """The side opposite."""
+        return Side.CALLEE if self is Side.CALLER else Side.CALLER
+
+
+@dataclass(frozen=True, slots=True)
+class MediaOffer:
+    """Reserve media for a new call, and make the offer for the side opposite `side`.
+
+    `sdp` is the offer that `side` made; None when it has made none yet (a late offer, or an iChat caller,
+    whose description comes with its INVITE after the answer): then the engine offers what it can carry.
+    `towards` names the host that the new offer goes to, so that the right local address stands in it.
+    """
+
+    request: int
+    side: Side
+    sdp: Sdp | None
+    towards: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaAnswer:
+    """`side` answered the offer made for it; make the answer for the other side."""
+
+    request: int
+    side: Side
+    sdp: Sdp
+    towards: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaReoffer:
+    """`side` proposes another description (None: asks for ours) and gets its answer from us, locally.
+
+    Also how a caller whose first offer comes after the answer is connected.
+    """
+
+    request: int
+    side: Side
+    sdp: Sdp | None
+    towards: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaUpdate:
+    """`side` answered an offer of ours that was its `Answer` or `AcceptReoffer`: connect it, reply with "".
+
+    Nothing is handed on: the other side's description does not change.
+    """
+
+    request: int
+    side: Side
+    sdp: Sdp
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRelease:
+    """The call is over: give everything back. Needs no reply and may be said twice."""
+
+
+MediaRequest: TypeAlias = MediaOffer | MediaAnswer | MediaReoffer | MediaUpdate | MediaRelease
+
+
+@dataclass(frozen=True, slots=True)
+class MediaReady:
+    """The description that request number `request` asked for."""
+
+    request: int
+    sdp: Sdp
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRefused:
+    """Request number `request` cannot be met: no common codec, no free port, not SDP, worker gone."""
+
+    request: int
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLost:
+    """The media of an established call is gone for good (its worker died)."""
+
+    ending: Ending
+
+
+MediaReply: TypeAlias = MediaReady | MediaRefused | MediaLost

@@ -1,0 +1,162 @@
+"""What goes into the SIP user agent and what comes out of it."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ichat_gw.call.leg import LegCommand, LegEvent, Sdp
+
+SessionId: TypeAlias = int
+"""Names one INVITE session (one of our two legs of a call) inside one user agent; never used twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The way between one of our sockets and one peer address."""
+
+    transport: str
+    """`UDP`; `TCP` and `TLS` when they come."""
+    local: tuple[str, int]
+    """Our address and port; the address is the one to write into Via and Contact, never 0.0.0.0."""
+    remote: tuple[str, int]
+    """The peer's IP address and port."""
+
+
+# --- in ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A datagram arrived (or, later, a whole message was cut from a stream)."""
+
+    data: bytes
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class SendFailed:
+    """The operating system refused to send to `flow`, or an ICMP error came back from it."""
+
+    flow: Flow
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The answer to a `Lookup`: the flows to try, best first; none means that the name leads nowhere."""
+
+    lookup: int
+    flows: tuple[Flow, ...]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToSession:
+    """The bridge speaks to one of its legs. A command for a session that is over is ignored."""
+
+    session: SessionId
+    command: LegCommand
+
+
+@dataclass(frozen=True, slots=True)
+class StartRegistration:
+    """Keep the address of record `aor` (`sip:user@domain`) registered until told to stop."""
+
+    aor: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopRegistration:
+    """Un-register `aor` and forget it."""
+
+    aor: str
+
+
+UserAgentEvent: TypeAlias = (
+    Received | SendFailed | Resolved | ToSession | StartRegistration | StopRegistration
+)
+
+
+# --- out --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Put these bytes on the wire."""
+
+    data: bytes
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Find out where a request for this URI goes (RFC 3263); answered by `Resolved`.
+
+    Also asked for numeric hosts, because only the shell knows which local address leads there.
+    """
+
+    lookup: int
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class InviteReceived:
+    """Somebody calls us: a new session, which wants `Ring`, `Answer` or `Refuse` (100 has been sent)."""
+
+    session: SessionId
+    request_uri: str
+    to_uri: str
+    to_name: str
+    """Display name of To, unquoted: iChat's real callee."""
+    from_uri: str
+    from_name: str
+    """Display name of From, unquoted: iChat's real caller."""
+    offer: Sdp | None
+    flow: Flow
+    user_agent: str
+    """The User-Agent header, or ""."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromSession:
+    """A leg speaks to its bridge."""
+
+    session: SessionId
+    event: LegEvent
+
+
+@dataclass(frozen=True, slots=True)
+class SessionGone:
+    """Nothing is left of this session: no transaction, no timer."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The registrar accepted `aor` for `seconds`; 0: it is un-registered now."""
+
+    aor: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationFailed:
+    """The registrar refused or did not answer (408); tried again in `retry_in` seconds."""
+
+    aor: str
+    status: int
+    text: str
+    retry_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Something that came in was of no use: count it by `reason`, a short fixed phrase; log at DEBUG."""
+
+    reason: str
+    flow: Flow
+
+
+UserAgentCommand: TypeAlias = (
+    Send | Lookup | InviteReceived | FromSession | SessionGone | Registered | RegistrationFailed | Dropped
+)
