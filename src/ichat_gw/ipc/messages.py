@@ -70,7 +70,7 @@ class NotifyIChatCallCancelled(_Message, frozen=True):
 
 
 class InitiateIChatCall(_Message, frozen=True):
-    """Gateway to connector: call user `to` (bare JID, or full JID for one device) from gateway JID `from_`."""
+    """Gateway to connector: call user `to` (bare JID; full JID for one device) from gateway JID `from_`."""
 
     to: str
     from_: str
