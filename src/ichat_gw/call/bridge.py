@@ -1,0 +1,384 @@
+"""A call: two legs, the media between them, and one transition table.
+
+The bridge is a pure machine. It hears from its legs (`FromLeg`), from the media engine (`FromMedia`) and
+from the operator (`StopCall`); it answers with `ToLeg`, `ToMedia` and, once, `CallOver`.
+
+    state        what is being waited for
+    OFFERING     the media engine makes the offer for the callee
+    CALLING      the callee's leg has been placed, nothing heard of it
+    RINGING      the callee is alerted
+    CONNECTING   the callee answered; the media engine makes the answer for the caller
+    ANSWERED     the caller has been told; its ACK (or iChat's own INVITE) is awaited
+    TALKING      both ends are connected
+    OVER         everybody has been told; nothing that still arrives matters
+
+A row that is missing from the table means: this can be heard here, late or twice, and changes nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from ichat_gw.call.cause import Cause, Ending
+from ichat_gw.call.leg import (
+    AcceptReoffer,
+    Answer,
+    Answered,
+    Confirmed,
+    End,
+    Ended,
+    LegCommand,
+    LegEvent,
+    Place,
+    Rang,
+    Refuse,
+    Refused,
+    RefuseReoffer,
+    Reoffered,
+    Ring,
+    Sdp,
+)
+from ichat_gw.call.media import (
+    MediaAnswer,
+    MediaLost,
+    MediaOffer,
+    MediaReady,
+    MediaRefused,
+    MediaRelease,
+    MediaReoffer,
+    MediaReply,
+    MediaRequest,
+    MediaUpdate,
+    Side,
+)
+
+NO_ANSWER_SECONDS = 180.0
+"""How long a callee may take to answer: RFC 3261's timer C is "more than three minutes" for a proxy that
+gives up on a ringing call; the original let iChat ring for ever."""
+
+
+class State(Enum):
+    """How far the call has come; see the table in the module's docstring."""
+
+    OFFERING = "offering"
+    CALLING = "calling"
+    RINGING = "ringing"
+    CONNECTING = "connecting"
+    ANSWERED = "answered"
+    TALKING = "talking"
+    OVER = "over"
+
+
+# --- in ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FromLeg:
+    """One of the two legs speaks."""
+
+    side: Side
+    event: LegEvent
+
+
+@dataclass(frozen=True, slots=True)
+class FromMedia:
+    """The media engine answers a request of ours, or says that the media is lost."""
+
+    reply: MediaReply
+
+
+@dataclass(frozen=True, slots=True)
+class StopCall:
+    """Somebody other than the two parties ends the call: the operator, a limit, a shutdown."""
+
+    ending: Ending
+
+
+BridgeEvent: TypeAlias = FromLeg | FromMedia | StopCall
+
+
+# --- out --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ToLeg:
+    """Tell one of the two legs."""
+
+    side: Side
+    command: LegCommand
+
+
+@dataclass(frozen=True, slots=True)
+class ToMedia:
+    """Ask the media engine."""
+
+    request: MediaRequest
+
+
+@dataclass(frozen=True, slots=True)
+class CallOver:
+    """The call has ended, and this is why. Comes exactly once, last."""
+
+    ending: Ending
+    ended_by: Side | None
+    """The party whose leg ended or refused; None when it was neither."""
+
+
+BridgeCommand: TypeAlias = ToLeg | ToMedia | CallOver
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlan:
+    """All that the bridge needs to know to begin.
+
+    `place` is told to the callee's leg once its offer is there (its own `offer` is not used).
+    `caller_offer` is None when the caller has described nothing yet: a SIP late offer, or any iChat
+    caller, whose description comes with the INVITE that it sends after the answer.
+    `caller_host`/`callee_host` are where each party is, as far as known ("" when not): they decide which
+    of our addresses stands in its session description.
+    """
+
+    place: Place
+    caller_offer: Sdp | None
+    caller_host: str = ""
+    callee_host: str = ""
+    no_answer_seconds: float = NO_ANSWER_SECONDS
+
+
+class _Timer(Enum):
+    """What the bridge itself can wait for in vain."""
+
+    NO_ANSWER = "no answer"
+
+
+_Action: TypeAlias = "Callable[[Bridge, _Heard], None]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """An event in the terms of the table: who, what, and its content."""
+
+    side: Side | None = None
+    sdp: Sdp | None = None
+    ending: Ending | None = None
+
+
+class Bridge:
+    """One call from its first message to its end.
+
+    `begin` must be called once; after that the three verbs. Never raises for anything heard.
+    """
+
+    def __init__(self, plan: CallPlan) -> None:
+        self.state = State.OFFERING
+        self._plan = plan
+        self._out: list[BridgeCommand] = []
+        self._requests = 0
+        # What each media request that is still unanswered was for: "offer", "answer", "reoffer", "update".
+        self._asked: dict[int, tuple[str, Side]] = {}
+        self._give_up_at: float | None = None
+
+    def begin(self, now: float) -> list[BridgeCommand]:
+        """Start the call: ask the media engine for the callee's offer."""
+        self._give_up_at = now + self._plan.no_answer_seconds
+        request = self._ask("offer", Side.CALLER)
+        self._out.append(
+            ToMedia(MediaOffer(request, Side.CALLER, self._plan.caller_offer, self._plan.callee_host))
+        )
+        return self._drain()
+
+    def receive(self, event: BridgeEvent, now: float) -> list[BridgeCommand]:
+        """Hear one event; say what is to be done about it."""
+        match event:
+            case FromLeg(side, leg_event):
+                self._step(*_named(side, leg_event))
+            case FromMedia(MediaLost(ending)):
+                self._step("media lost", _Heard(ending=ending))
+            case FromMedia(MediaReady(number, sdp)):
+                if (asked := self._asked.pop(number, None)) is not None:
+                    purpose, side = asked
+                    self._step(f"{purpose} ready", _Heard(side=side, sdp=sdp))
+            case FromMedia(MediaRefused(number, ending)):
+                if (asked := self._asked.pop(number, None)) is not None:
+                    purpose, side = asked
+                    # A refused re-offer is answered to its side; the other refusals are nobody's doing.
+                    to = side if purpose == "reoffer" else None
+                    self._step(f"{purpose} refused", _Heard(side=to, ending=ending))
+            case StopCall(ending):
+                self._step("stop", _Heard(ending=ending))
+        return self._drain()
+
+    def deadline(self) -> float | None:
+        """When the callee has taken too long."""
+        return self._give_up_at
+
+    def expire(self, now: float) -> list[BridgeCommand]:
+        """Give up waiting if it is time."""
+        if self._give_up_at is not None and now >= self._give_up_at:
+            self._give_up_at = None
+            self._step("no answer", _Heard(ending=Ending(Cause.NO_ANSWER)))
+        return self._drain()
+
+    # --- the table's actions ------------------------------------------------------------------------------
+
+    def _place_callee(self, heard: _Heard) -> None:
+        plan = self._plan.place
+        self._tell(Side.CALLEE, Place(plan.target, plan.caller, heard.sdp, plan.contact_user, plan.pinned))
+
+    def _ring_caller(self, heard: _Heard) -> None:
+        self._tell(Side.CALLER, Ring())
+
+    def _ask_for_answer(self, heard: _Heard) -> None:
+        self._give_up_at = None
+        assert heard.sdp is not None
+        request = self._ask("answer", Side.CALLEE)
+        self._out.append(ToMedia(MediaAnswer(request, Side.CALLEE, heard.sdp, self._plan.caller_host)))
+
+    def _answer_caller(self, heard: _Heard) -> None:
+        assert heard.sdp is not None
+        self._tell(Side.CALLER, Answer(heard.sdp))
+
+    def _take_late_answer(self, heard: _Heard) -> None:
+        """An ACK brought the answer to an offer that we made; without one there is nothing to do."""
+        if heard.sdp is not None:
+            assert heard.side is not None
+            request = self._ask("update", heard.side)
+            self._out.append(ToMedia(MediaUpdate(request, heard.side, heard.sdp)))
+
+    def _reoffer(self, heard: _Heard) -> None:
+        assert heard.side is not None
+        host = self._plan.caller_host if heard.side is Side.CALLER else self._plan.callee_host
+        request = self._ask("reoffer", heard.side)
+        self._out.append(ToMedia(MediaReoffer(request, heard.side, heard.sdp, host)))
+
+    def _accept_reoffer(self, heard: _Heard) -> None:
+        assert heard.side is not None
+        assert heard.sdp is not None
+        self._tell(heard.side, AcceptReoffer(heard.sdp))
+
+    def _refuse_reoffer(self, heard: _Heard) -> None:
+        assert heard.side is not None
+        self._tell(heard.side, RefuseReoffer(_ending(heard)))
+
+    def _refuse_caller(self, heard: _Heard) -> None:
+        self._tell(Side.CALLER, Refuse(_ending(heard)))
+        self._over(heard)
+
+    def _end_callee(self, heard: _Heard) -> None:
+        self._tell(Side.CALLEE, End(_ending(heard)))
+        self._over(heard)
+
+    def _end_caller(self, heard: _Heard) -> None:
+        self._tell(Side.CALLER, End(_ending(heard)))
+        self._over(heard)
+
+    def _refuse_and_end(self, heard: _Heard) -> None:
+        self._tell(Side.CALLEE, End(_ending(heard)))
+        self._refuse_caller(heard)
+
+    def _end_both(self, heard: _Heard) -> None:
+        self._tell(Side.CALLEE, End(_ending(heard)))
+        self._end_caller(heard)
+
+    def _over(self, heard: _Heard) -> None:
+        self._give_up_at = None
+        self._asked.clear()
+        self._out.append(ToMedia(MediaRelease()))
+        self._out.append(CallOver(_ending(heard), heard.side))
+
+    # --- the machinery ------------------------------------------------------------------------------------
+
+    def _step(self, what: str, heard: _Heard) -> None:
+        row = TABLE.get((self.state, what))
+        if row is not None:
+            action, self.state = row
+            action(self, heard)
+
+    def _tell(self, side: Side, command: LegCommand) -> None:
+        self._out.append(ToLeg(side, command))
+
+    def _ask(self, purpose: str, side: Side) -> int:
+        self._requests += 1
+        self._asked[self._requests] = (purpose, side)
+        return self._requests
+
+    def _drain(self) -> list[BridgeCommand]:
+        out, self._out = self._out, []
+        return out
+
+
+def _named(side: Side, event: LegEvent) -> tuple[str, _Heard]:
+    """A leg's event as the table calls it."""
+    who = side.value
+    match event:
+        case Rang():
+            return f"{who} rang", _Heard(side)
+        case Answered(sdp):
+            return f"{who} answered", _Heard(side, sdp=sdp)
+        case Refused(ending):
+            return f"{who} refused", _Heard(side, ending=ending)
+        case Confirmed(sdp):
+            return f"{who} confirmed", _Heard(side, sdp=sdp)
+        case Reoffered(sdp):
+            return f"{who} reoffered", _Heard(side, sdp=sdp)
+        case Ended(ending):
+            return f"{who} ended", _Heard(side, ending=ending)
+
+
+def _ending(heard: _Heard) -> Ending:
+    return heard.ending if heard.ending is not None else Ending(Cause.HANGUP)
+
+
+def _rows() -> dict[tuple[State, str], tuple[_Action, State]]:
+    s, b = State, Bridge
+    rows: dict[tuple[State, str], tuple[_Action, State]] = {
+        (s.OFFERING, "offer ready"): (b._place_callee, s.CALLING),
+        (s.OFFERING, "offer refused"): (b._refuse_caller, s.OVER),
+        (s.OFFERING, "caller ended"): (b._over, s.OVER),
+        (s.OFFERING, "no answer"): (b._refuse_caller, s.OVER),
+        (s.OFFERING, "stop"): (b._refuse_caller, s.OVER),
+        (s.OFFERING, "media lost"): (b._refuse_caller, s.OVER),
+        #
+        (s.CALLING, "callee rang"): (b._ring_caller, s.RINGING),
+        (s.CONNECTING, "answer ready"): (b._answer_caller, s.ANSWERED),
+        (s.CONNECTING, "answer refused"): (b._refuse_and_end, s.OVER),
+        (s.ANSWERED, "caller confirmed"): (b._take_late_answer, s.TALKING),
+        (s.TALKING, "caller confirmed"): (b._take_late_answer, s.TALKING),
+    }
+    for unanswered in (s.CALLING, s.RINGING):
+        rows |= {
+            (unanswered, "callee answered"): (b._ask_for_answer, s.CONNECTING),
+            (unanswered, "callee refused"): (b._refuse_caller, s.OVER),
+            (unanswered, "callee ended"): (b._refuse_caller, s.OVER),
+        }
+    for waiting in (s.CALLING, s.RINGING, s.CONNECTING):
+        rows |= {
+            (waiting, "caller ended"): (b._end_callee, s.OVER),
+            (waiting, "no answer"): (b._refuse_and_end, s.OVER),
+            (waiting, "stop"): (b._refuse_and_end, s.OVER),
+            (waiting, "media lost"): (b._refuse_and_end, s.OVER),
+        }
+    rows[s.CONNECTING, "callee ended"] = (b._refuse_caller, s.OVER)
+    for connected in (s.ANSWERED, s.TALKING):
+        rows |= {
+            (connected, "caller ended"): (b._end_callee, s.OVER),
+            (connected, "caller refused"): (b._end_callee, s.OVER),
+            (connected, "callee ended"): (b._end_caller, s.OVER),
+            (connected, "caller reoffered"): (b._reoffer, connected),
+            (connected, "update refused"): (b._end_both, s.OVER),
+            (connected, "stop"): (b._end_both, s.OVER),
+            (connected, "media lost"): (b._end_both, s.OVER),
+        }
+    for answered in (s.CONNECTING, s.ANSWERED, s.TALKING):
+        rows |= {
+            (answered, "callee reoffered"): (b._reoffer, answered),
+            (answered, "callee confirmed"): (b._take_late_answer, answered),
+            (answered, "reoffer ready"): (b._accept_reoffer, answered),
+            (answered, "reoffer refused"): (b._refuse_reoffer, answered),
+        }
+    return rows
+
+
+TABLE = _rows()
+"""(state, what is heard) -> (action, next state)."""

@@ -1,0 +1,349 @@
+"""The bridge, flow by flow: each test is a ladder of what is heard and what is said."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ichat_gw.call.bridge import (
+    TABLE,
+    Bridge,
+    BridgeCommand,
+    BridgeEvent,
+    CallOver,
+    CallPlan,
+    FromLeg,
+    FromMedia,
+    State,
+    StopCall,
+    ToLeg,
+    ToMedia,
+)
+from ichat_gw.call.cause import Cause, Ending
+from ichat_gw.call.leg import (
+    AcceptReoffer,
+    Answer,
+    Answered,
+    Confirmed,
+    End,
+    Ended,
+    Party,
+    Place,
+    Rang,
+    Refuse,
+    Refused,
+    RefuseReoffer,
+    Reoffered,
+    Ring,
+)
+from ichat_gw.call.media import (
+    MediaAnswer,
+    MediaLost,
+    MediaOffer,
+    MediaReady,
+    MediaRefused,
+    MediaRelease,
+    MediaReoffer,
+    MediaUpdate,
+    Side,
+)
+
+CALLER, CALLEE = Side.CALLER, Side.CALLEE
+PLACE = Place("xmpp:alice@jabber.localhost", Party("sip:bob@phones.localhost"), None)
+BUSY = Ending(Cause.BUSY, 486)
+HANGUP = Ending(Cause.HANGUP)
+CANCELLED = Ending(Cause.CANCELLED)
+RELEASE = ToMedia(MediaRelease())
+
+
+class Ladder:
+    """A bridge under test; `hear` checks what it says to one event."""
+
+    def __init__(self, offer: str | None = "offer A") -> None:
+        self.bridge = Bridge(CallPlan(PLACE, offer, "a.host", "b.host"))
+        assert self.bridge.begin(0.0) == [ToMedia(MediaOffer(1, CALLER, offer, "b.host"))]
+
+    def hear(self, event: BridgeEvent, *said: BridgeCommand, state: State, now: float = 1.0) -> "Ladder":
+        assert self.bridge.receive(event, now) == list(said)
+        assert self.bridge.state is state
+        return self
+
+    def calling(self) -> "Ladder":
+        return self.hear(
+            FromMedia(MediaReady(1, "offer B")),
+            ToLeg(CALLEE, Place(PLACE.target, PLACE.caller, "offer B")),
+            state=State.CALLING,
+        )
+
+    def ringing(self) -> "Ladder":
+        return self.calling().hear(FromLeg(CALLEE, Rang()), ToLeg(CALLER, Ring()), state=State.RINGING)
+
+    def connecting(self) -> "Ladder":
+        return self.ringing().hear(
+            FromLeg(CALLEE, Answered("answer B")),
+            ToMedia(MediaAnswer(2, CALLEE, "answer B", "a.host")),
+            state=State.CONNECTING,
+        )
+
+    def answered(self) -> "Ladder":
+        return self.connecting().hear(
+            FromMedia(MediaReady(2, "answer A")), ToLeg(CALLER, Answer("answer A")), state=State.ANSWERED
+        )
+
+    def talking(self) -> "Ladder":
+        return self.answered().hear(FromLeg(CALLER, Confirmed()), state=State.TALKING)
+
+
+def over(ending: Ending, by: Side | None) -> tuple[BridgeCommand, BridgeCommand]:
+    return RELEASE, CallOver(ending, by)
+
+
+def test_a_call_is_answered_and_the_caller_hangs_up() -> None:
+    Ladder().talking().hear(
+        FromLeg(CALLER, Ended(HANGUP)), ToLeg(CALLEE, End(HANGUP)), *over(HANGUP, CALLER), state=State.OVER
+    )
+
+
+def test_a_call_is_answered_and_the_callee_hangs_up() -> None:
+    Ladder().talking().hear(
+        FromLeg(CALLEE, Ended(HANGUP)), ToLeg(CALLER, End(HANGUP)), *over(HANGUP, CALLEE), state=State.OVER
+    )
+
+
+def test_a_callee_who_answers_without_ringing_first() -> None:
+    Ladder().calling().hear(
+        FromLeg(CALLEE, Answered("answer B")),
+        ToMedia(MediaAnswer(2, CALLEE, "answer B", "a.host")),
+        state=State.CONNECTING,
+    )
+
+
+def test_no_media_port_is_left() -> None:
+    full = Ending(Cause.NO_RESOURCES)
+    Ladder().hear(
+        FromMedia(MediaRefused(1, full)), ToLeg(CALLER, Refuse(full)), *over(full, None), state=State.OVER
+    )
+
+
+def test_the_caller_gives_up_before_the_offer_is_made() -> None:
+    Ladder().hear(FromLeg(CALLER, Ended(CANCELLED)), *over(CANCELLED, CALLER), state=State.OVER)
+
+
+@pytest.mark.parametrize("waiting", ["calling", "ringing", "connecting"])
+def test_the_caller_gives_up_before_the_answer(waiting: str) -> None:
+    getattr(Ladder(), waiting)().hear(
+        FromLeg(CALLER, Ended(CANCELLED)),
+        ToLeg(CALLEE, End(CANCELLED)),
+        *over(CANCELLED, CALLER),
+        state=State.OVER,
+    )
+
+
+@pytest.mark.parametrize("waiting", ["calling", "ringing"])
+def test_the_callee_refuses(waiting: str) -> None:
+    getattr(Ladder(), waiting)().hear(
+        FromLeg(CALLEE, Refused(BUSY)), ToLeg(CALLER, Refuse(BUSY)), *over(BUSY, CALLEE), state=State.OVER
+    )
+
+
+@pytest.mark.parametrize("waiting", ["calling", "ringing", "connecting"])
+def test_the_callee_is_gone_before_the_caller_is_told_of_the_answer(waiting: str) -> None:
+    getattr(Ladder(), waiting)().hear(
+        FromLeg(CALLEE, Ended(HANGUP)), ToLeg(CALLER, Refuse(HANGUP)), *over(HANGUP, CALLEE), state=State.OVER
+    )
+
+
+def test_the_callee_hangs_up_while_the_caller_confirms() -> None:
+    Ladder().answered().hear(
+        FromLeg(CALLEE, Ended(HANGUP)), ToLeg(CALLER, End(HANGUP)), *over(HANGUP, CALLEE), state=State.OVER
+    )
+
+
+def test_the_caller_never_confirms() -> None:
+    late = Ending(Cause.TIMEOUT)
+    Ladder().answered().hear(
+        FromLeg(CALLER, Ended(late)), ToLeg(CALLEE, End(late)), *over(late, CALLER), state=State.OVER
+    )
+
+
+def test_the_parties_have_no_codec_in_common() -> None:
+    none = Ending(Cause.NOT_ACCEPTABLE)
+    Ladder().connecting().hear(
+        FromMedia(MediaRefused(2, none)),
+        ToLeg(CALLEE, End(none)),
+        ToLeg(CALLER, Refuse(none)),
+        *over(none, None),
+        state=State.OVER,
+    )
+
+
+@pytest.mark.parametrize("waiting", ["calling", "ringing"])
+def test_nobody_answers(waiting: str) -> None:
+    ladder = getattr(Ladder(), waiting)()
+    nobody = Ending(Cause.NO_ANSWER)
+    assert ladder.bridge.deadline() == 180.0
+    assert ladder.bridge.expire(179.9) == []
+    assert ladder.bridge.expire(180.0) == [
+        ToLeg(CALLEE, End(nobody)),
+        ToLeg(CALLER, Refuse(nobody)),
+        *over(nobody, None),
+    ]
+    assert ladder.bridge.deadline() is None
+
+
+def test_an_answered_call_has_no_timer_left() -> None:
+    assert Ladder().connecting().bridge.deadline() is None
+
+
+def test_a_party_holds_and_is_answered_locally() -> None:
+    ladder = Ladder().talking()
+    for number, side in ((3, CALLER), (4, CALLEE)):
+        host = "a.host" if side is CALLER else "b.host"
+        ladder.hear(
+            FromLeg(side, Reoffered("hold")),
+            ToMedia(MediaReoffer(number, side, "hold", host)),
+            state=State.TALKING,
+        )
+        ladder.hear(
+            FromMedia(MediaReady(number, "held")), ToLeg(side, AcceptReoffer("held")), state=State.TALKING
+        )
+
+
+def test_both_parties_reoffer_at_once_and_each_gets_its_own_answer() -> None:
+    Ladder().talking().hear(
+        FromLeg(CALLER, Reoffered("1")), ToMedia(MediaReoffer(3, CALLER, "1", "a.host")), state=State.TALKING
+    ).hear(
+        FromLeg(CALLEE, Reoffered("2")), ToMedia(MediaReoffer(4, CALLEE, "2", "b.host")), state=State.TALKING
+    ).hear(
+        FromMedia(MediaReady(4, "to callee")), ToLeg(CALLEE, AcceptReoffer("to callee")), state=State.TALKING
+    ).hear(
+        FromMedia(MediaReady(3, "to caller")), ToLeg(CALLER, AcceptReoffer("to caller")), state=State.TALKING
+    )
+
+
+def test_a_reoffer_that_cannot_be_met_leaves_the_call_as_it_was() -> None:
+    none = Ending(Cause.NOT_ACCEPTABLE)
+    Ladder().talking().hear(
+        FromLeg(CALLEE, Reoffered("video")),
+        ToMedia(MediaReoffer(3, CALLEE, "video", "b.host")),
+        state=State.TALKING,
+    ).hear(FromMedia(MediaRefused(3, none)), ToLeg(CALLEE, RefuseReoffer(none)), state=State.TALKING)
+
+
+def test_a_caller_that_describes_itself_only_after_the_answer() -> None:
+    """An iChat caller: its INVITE, with its description, comes after it has been told of the answer."""
+    ladder = Ladder(offer=None).answered()
+    ladder.hear(
+        FromLeg(CALLER, Reoffered("iChat's")),
+        ToMedia(MediaReoffer(3, CALLER, "iChat's", "a.host")),
+        state=State.ANSWERED,
+    ).hear(FromMedia(MediaReady(3, "ours")), ToLeg(CALLER, AcceptReoffer("ours")), state=State.ANSWERED)
+    ladder.hear(FromLeg(CALLER, Confirmed()), state=State.TALKING)
+
+
+def test_a_late_offer_is_answered_in_the_ack() -> None:
+    Ladder(offer=None).answered().hear(
+        FromLeg(CALLER, Confirmed("in ACK")),
+        ToMedia(MediaUpdate(3, CALLER, "in ACK")),
+        state=State.TALKING,
+    ).hear(FromMedia(MediaReady(3, "")), state=State.TALKING)
+
+
+def test_a_late_answer_that_nobody_can_use_ends_the_call() -> None:
+    none = Ending(Cause.NOT_ACCEPTABLE)
+    Ladder(offer=None).answered().hear(
+        FromLeg(CALLER, Confirmed("in ACK")), ToMedia(MediaUpdate(3, CALLER, "in ACK")), state=State.TALKING
+    ).hear(
+        FromMedia(MediaRefused(3, none)),
+        ToLeg(CALLEE, End(none)),
+        ToLeg(CALLER, End(none)),
+        *over(none, None),
+        state=State.OVER,
+    )
+
+
+@pytest.mark.parametrize("how", ["calling", "ringing", "connecting"])
+@pytest.mark.parametrize(
+    "event", [StopCall(Ending(Cause.SHUTDOWN)), FromMedia(MediaLost(Ending(Cause.SHUTDOWN)))]
+)
+def test_a_call_is_stopped_while_it_is_set_up(how: str, event: BridgeEvent) -> None:
+    stop = Ending(Cause.SHUTDOWN)
+    getattr(Ladder(), how)().hear(
+        event, ToLeg(CALLEE, End(stop)), ToLeg(CALLER, Refuse(stop)), *over(stop, None), state=State.OVER
+    )
+
+
+@pytest.mark.parametrize(
+    "event", [StopCall(Ending(Cause.SHUTDOWN)), FromMedia(MediaLost(Ending(Cause.SHUTDOWN)))]
+)
+def test_a_call_is_stopped_before_the_callee_is_called(event: BridgeEvent) -> None:
+    stop = Ending(Cause.SHUTDOWN)
+    Ladder().hear(event, ToLeg(CALLER, Refuse(stop)), *over(stop, None), state=State.OVER)
+
+
+@pytest.mark.parametrize("how", ["answered", "talking"])
+def test_a_call_is_stopped_while_the_parties_talk(how: str) -> None:
+    stop = Ending(Cause.SHUTDOWN)
+    getattr(Ladder(), how)().hear(
+        StopCall(stop),
+        ToLeg(CALLEE, End(stop)),
+        ToLeg(CALLER, End(stop)),
+        *over(stop, None),
+        state=State.OVER,
+    )
+
+
+def test_replies_to_forgotten_requests_change_nothing() -> None:
+    ladder = Ladder().talking()
+    ladder.hear(FromMedia(MediaReady(99, "?")), state=State.TALKING)
+    ladder.hear(FromMedia(MediaRefused(99, BUSY)), state=State.TALKING)
+
+
+LEG_EVENTS = [
+    Rang(),
+    Answered("answer"),
+    Refused(BUSY),
+    Confirmed(),
+    Confirmed("late"),
+    Reoffered("again"),
+    Reoffered(None),
+    Ended(HANGUP),
+]
+EVENTS = [
+    *(FromLeg(side, event) for side in Side for event in LEG_EVENTS),
+    *(FromMedia(MediaReady(number, "sdp")) for number in range(1, 6)),
+    *(FromMedia(MediaRefused(number, BUSY)) for number in range(1, 6)),
+    FromMedia(MediaLost(Ending(Cause.MEDIA_FAILED))),
+    StopCall(Ending(Cause.SHUTDOWN)),
+    None,  # a long time passes
+]
+
+
+@given(st.lists(st.sampled_from(EVENTS), max_size=40))
+def test_whatever_is_heard_a_call_ends_once_and_says_nothing_after_it(
+    events: list[BridgeEvent | None],
+) -> None:
+    bridge = Bridge(CallPlan(PLACE, "offer"))
+    said = bridge.begin(0.0)
+    now = 0.0
+    for event in [*events, StopCall(HANGUP)]:
+        now += 1.0
+        was_over = bridge.state is State.OVER
+        new = bridge.expire(now := now + 1000.0) if event is None else bridge.receive(event, now)
+        assert not (was_over and new)
+        said += new
+    assert bridge.state is State.OVER
+    assert bridge.deadline() is None
+    assert isinstance(said[-1], CallOver)
+    assert sum(isinstance(command, CallOver) for command in said) == 1
+    assert said.count(RELEASE) == 1
+    # Each leg that has begun and has not ended by itself was told of the end, exactly once.
+    for side in Side:
+        ends = [
+            c for c in said if isinstance(c, ToLeg) and c.side is side and isinstance(c.command, Refuse | End)
+        ]
+        assert len(ends) <= 1
+
+
+def test_the_table_names_only_states_and_leads_only_to_states() -> None:
+    assert {state for state, _ in TABLE} == set(State) - {State.OVER}
+    assert {after for _, after in TABLE.values()} == set(State) - {State.OFFERING}
