@@ -1,0 +1,125 @@
+"""A SIP phone with sound of its own: baresip 1.0, without screen or sound card.
+
+    phone = Baresip(directory, "5551234", sound=samples)
+    with phone:                                   # its SIP port is bound
+        ...                                       # answers every call by itself
+        phone.dial("sip:alice@127.0.0.1:5070")    # or calls
+        phone.hang_up()
+    phone.heard()                                 # the samples it received
+
+COMPAT, baresip 1.0: the end of the source file ends the call, so `sound` must last longer than the call;
+only the sndfile module writes recordings.
+"""
+
+import json
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from peers.audio import read_wav, write_wav
+from peers.ports import accepts_tcp, free_port, free_ports, udp_is_bound
+from peers.program import Program, find
+
+
+class Baresip:
+    """The phone, with one account that calls without a registrar and answers by itself."""
+
+    def __init__(self, directory: Path, user: str, *, sound: Sequence[int], answers: bool = True) -> None:
+        self.directory = directory
+        self.user = user
+        self.port = free_port()
+        self.sound = list(sound)
+        self._answers = answers
+        self._control = free_port()
+        self._media = free_ports(10)
+        self.program = Program("baresip", [find("baresip", "baresip-core"), "-f", str(directory)], directory)
+
+    # --- life -----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start it and block until it can be called."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        source = self.directory / "source.wav"
+        write_wav(source, self.sound)
+        recordings = self.directory / "heard"
+        recordings.mkdir(exist_ok=True)
+        (self.directory / "config").write_text(
+            _CONFIG.format(
+                port=self.port,
+                control=self._control,
+                media=self._media,
+                media_end=self._media + 9,
+                source=source,
+                recordings=recordings,
+            )
+        )
+        mode = "auto" if self._answers else "manual"
+        (self.directory / "accounts").write_text(
+            f"<sip:{self.user}@127.0.0.1:{self.port}>;regint=0;answermode={mode};audio_codecs=PCMU/8000/1\n"
+        )
+        (self.directory / "contacts").write_text("")
+        self.program.spawn()
+        self.program.await_ready(lambda: udp_is_bound(self.port) and accepts_tcp(self._control), 10.0)
+
+    def stop(self) -> None:
+        """Quit, which ends calls; killed when it does not within three seconds."""
+        if self.program.running:
+            self.program.stop(3.0)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # --- the user -------------------------------------------------------------------------------------------
+
+    def dial(self, uri: str) -> None:
+        """Call a SIP URI."""
+        self._command("dial", uri)
+
+    def hang_up(self) -> None:
+        """End the call."""
+        self._command("hangup")
+
+    def heard(self) -> list[int]:
+        """The samples that it received in its last call, once that is over."""
+        files = sorted((self.directory / "heard").glob("dump-*-dec.wav"), key=lambda f: f.stat().st_mtime)
+        # COMPAT, baresip 1.0: writes one of G.711's two zeros as 2, which no G.711 code stands for.
+        return [0 if sample == 2 else sample for sample in read_wav(files[-1])] if files else []
+
+    def _command(self, command: str, params: str = "") -> None:
+        text = json.dumps({"command": command, "params": params})
+        with socket.create_connection(("127.0.0.1", self._control), timeout=2) as control:
+            control.sendall(f"{len(text.encode())}:{text},".encode())
+            control.recv(4096)  # its reply: the command has been taken
+
+
+_CONFIG = """\
+sip_listen 127.0.0.1:{port}
+net_interface 127.0.0.1
+rtp_ports {media}-{media_end}
+audio_source aufile,{source}
+audio_player aufile,/dev/null
+audio_alert aufile,/dev/null
+ausrc_srate 8000
+auplay_srate 8000
+ausrc_channels 1
+auplay_channels 1
+audio_jitter_buffer_type off
+call_max_calls 4
+ctrl_tcp_listen 127.0.0.1:{control}
+snd_path {recordings}
+module_path /usr/lib/baresip/modules
+module g711.so
+module aufile.so
+module sndfile.so
+module_tmp account.so
+module_app menu.so
+module_app ctrl_tcp.so
+"""
