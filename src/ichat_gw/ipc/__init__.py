@@ -2,5 +2,7 @@
 
 `messages` is the vocabulary (the manual's names in Python's spelling), `seal` turns messages into
 authenticated datagrams and back, `channel` is the pure machine that acknowledges, repeats, orders and
-drops them. `net` owns the socket.
+drops them. `net` owns the socket. `ichat-gw` makes a new key for every start of the connector and gives
+it to it on its standard input (`ichat_gw.app.children`), so the two ends of a channel always begin
+together and whatever is left of an earlier run is worth nothing.
 """

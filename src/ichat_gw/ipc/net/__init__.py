@@ -1,1 +1,1 @@
-"""To be described by its builder."""
+"""The socket of the channel: everything here moves bytes and keeps time, and decides nothing."""
