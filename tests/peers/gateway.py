@@ -7,6 +7,7 @@ gateway.stop()             # SIGTERM; raises unless it exits with 0 and leaves n
 """
 
 import json
+import re
 import signal
 import sys
 import time
@@ -197,7 +198,7 @@ class GatewayProcess:
 
     def _ready_count(self) -> int:
         log = self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
-        return log.count("ready") + self.program.output.count("ready")
+        return len(re.findall(r"\bready\b", log + self.program.output))
 
 
 def _log_event(line: str) -> LogEvent | None:
