@@ -30,6 +30,8 @@ _is_param_part = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()\[\]/:&+$]|%[0-9A-Fa-f][0-9
 _is_headers = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()\[\]/?:+$&=]|%[0-9A-Fa-f][0-9A-Fa-f])+").fullmatch
 _has_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*:[^\x00-\x20\"<>\x7f]+").fullmatch
 _to_escape = re.compile(f"[^{_USER_PLAIN}]")
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()")
+_escapes = re.compile("%[0-9A-Fa-f][0-9A-Fa-f]")
 
 
 class InvalidSipUri(GatewayError):
@@ -119,9 +121,7 @@ class SipUri:
         Bytes that are not UTF-8 become U+FFFD. May hold any character, NUL included (RFC 4475 section
         3.1.1.4): whoever writes it somewhere else escapes it for there.
         """
-        if self.user is None:
-            return ""
-        return unquote_to_bytes(self.user.encode("utf-8")).decode("utf-8", "replace")
+        return _decode(self.user or "")
 
     @property
     def address(self) -> str:
@@ -129,19 +129,30 @@ class SipUri:
         return self.host[1:-1] if self.host.startswith("[") else self.host
 
     def param(self, name: str) -> str | None:
-        """Return a parameter's value ("" for one without a value), or None. `name` is in lower case."""
-        return find_param(self.params, name)
+        """Return a parameter's value without escapes ("" for one without a value), or None.
+
+        `name` is in lower case; escapes in the name on the wire do not hide it.
+        """
+        for key, value in self.params:
+            if key == name or _decode(key).lower() == name:
+                return _decode(value or "")
+        return None
 
     def has_param(self, name: str) -> bool:
         """Tell whether the parameter is there, with or without a value. `name` is in lower case."""
-        return find_param(self.params, name) is not None
+        return self.param(name) is not None
 
     def equivalent(self, other: "SipUri") -> bool:
-        """Compare as RFC 3261 section 19.1.4 says: escapes decoded, some parameters significant."""
+        """Compare as RFC 3261 section 19.1.4 says, IPv6 addresses by value (RFC 5954).
+
+        A reserved character and its escape are different, any other character and its escape are not.
+        A `user`, `ttl`, `method`, `maddr` or `transport` parameter must be in both or in neither; another
+        parameter counts only when both have it.
+        """
         return (
             self.scheme == other.scheme
-            and _decoded(self.user) == _decoded(other.user)
-            and _decoded(self.password) == _decoded(other.password)
+            and _plain(self.user) == _plain(other.user)
+            and _plain(self.password) == _plain(other.password)
             and _host_key(self.host) == _host_key(other.host)
             and self.port == other.port
             and _params_match(self.params, other.params)
@@ -155,7 +166,11 @@ def escape_user(text: str) -> str:
 
 
 def _percent(found: re.Match[str]) -> str:
-    return "".join(f"%{byte:02X}" for byte in found.group().encode("utf-8", "surrogateescape"))
+    return "".join(f"%{byte:02X}" for byte in found.group().encode("utf-8", "replace"))
+
+
+def _decode(text: str) -> str:
+    return unquote_to_bytes(text).decode("utf-8", "replace") if "%" in text else text
 
 
 def split_host_port(text: str) -> tuple[str, int | None]:
@@ -164,15 +179,10 @@ def split_host_port(text: str) -> tuple[str, int | None]:
     Raises InvalidSipUri when it is none of these, or the port is not 1 to 65535.
     """
     if text.startswith("["):
-        host, bracket, port = text.partition("]")
-        try:
-            IPv6Address(host[1:])
-        except AddressValueError:
-            raise InvalidSipUri("the IPv6 address in brackets is not one") from None
-        # A zone (`fe80::1%eth0`) is known to Python but not to RFC 3261.
-        if not bracket or "%" in host:
-            raise InvalidSipUri("the IPv6 address in brackets is not one")
-        host += bracket
+        host, bracket, port = text[1:].partition("]")
+        if not bracket or ipv6_address(host) is None:
+            raise InvalidSipUri("what stands in brackets is not an IPv6 address")
+        host = f"[{host}]"
         if port and port[0] != ":":
             raise InvalidSipUri("something other than a port follows the IPv6 address")
         colon, port = port[:1], port[1:]
@@ -198,19 +208,40 @@ def _uri_params(text: str) -> Params:
     return tuple(params)
 
 
-def _decoded(text: str | None) -> bytes | None:
-    return None if text is None else unquote_to_bytes(text)
+def ipv6_address(text: str) -> IPv6Address | None:
+    """Return the IPv6 address that `text` (without brackets) writes, or None.
+
+    Three colons before an embedded IPv4 address count as two: the grammar of RFC 3261 asks for the third,
+    and RFC 5118 section 4.10 asks to bear it. A zone (`fe80::1%eth0`) is not known to SIP.
+    """
+    before, three, behind = text.partition(":::")
+    if three and "." in behind:
+        text = f"{before}::{behind}"
+    try:
+        return None if "%" in text else IPv6Address(text)
+    except AddressValueError:
+        return None
 
 
-def _folded(text: str) -> bytes:
-    return unquote_to_bytes(text).lower()
+def _plain(text: str | None) -> str | None:
+    """Decode the escapes of unreserved characters, and write the others in upper case."""
+    return text if text is None or "%" not in text else _escapes.sub(_unescape_unreserved, text)
+
+
+def _unescape_unreserved(found: re.Match[str]) -> str:
+    char = chr(int(found.group()[1:], 16))
+    return char if char in _UNRESERVED else found.group().upper()
+
+
+def _folded(text: str) -> str:
+    return (_plain(text) or "").lower()
 
 
 def _host_key(host: str) -> str:
-    return str(IPv6Address(host[1:-1])) if host.startswith("[") else host.lower()
+    return str(ipv6_address(host[1:-1])) if host.startswith("[") else host.lower()
 
 
-_SIGNIFICANT = (b"user", b"ttl", b"method", b"maddr", b"transport")
+_SIGNIFICANT = ("user", "ttl", "method", "maddr", "transport")
 
 
 def _params_match(ours: Params, theirs: Params) -> bool:
@@ -221,14 +252,16 @@ def _params_match(ours: Params, theirs: Params) -> bool:
     return all((name in a) == (name in b) for name in _SIGNIFICANT)
 
 
-def _headers_key(headers: str) -> list[tuple[bytes, bytes]]:
-    pairs = (header.partition("=") for header in headers.split("&") if header)
-    return sorted((_folded(name), unquote_to_bytes(value)) for name, _, value in pairs)
+def _headers_key(headers: str) -> list[tuple[str, str]]:
+    pairs = (header.partition("=") for header in headers.split("&"))
+    return sorted((_folded(name), _plain(value) or "") for name, _, value in pairs)
 
 
-_UNFIT = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)]) | dict.fromkeys(
-    [*range(0xD800, 0xE000), 0xFFFE, 0xFFFF], "\ufffd"
-)
+_UNFIT: dict[int, str | None] = {
+    **dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)]),
+    **dict.fromkeys([*range(0xD800, 0xE000), 0xFFFE, 0xFFFF], "\ufffd"),
+    ord("\t"): " ",
+}
 
 
 def clean_text(text: str) -> str:
@@ -310,7 +343,7 @@ class NameAddr:
         return find_param(self.params, name)
 
     def with_tag(self, tag: str) -> "NameAddr":
-        """Return the same address with this tag instead of any it had."""
+        """Return the same address with this tag instead of any it had. Raises InvalidSyntax."""
         if not is_token(tag):
             raise InvalidSyntax("a tag must be a token")
         kept: Iterable[tuple[str, str | None]] = (p for p in self.params if p[0].lower() != "tag")

@@ -33,16 +33,13 @@ class Via:
     def parse(cls, text: str) -> "Via":
         """Take one Via value apart. Raises InvalidSyntax."""
         sent, semicolon, tail = text.partition(";")
-        pieces = sent.split(None, 1)
-        if len(pieces) == 2 and pieces[0].startswith("SIP/2.0/"):
-            transport, sent_by = pieces[0][8:], pieces[1]
-        else:
+        transport, space, sent_by = sent[8:].partition(" ")
+        if not sent.startswith("SIP/2.0/") or not space or not is_token(transport):
             transport, sent_by = _spaced_protocol(sent)
-        if not is_token(transport):
-            # The rare spelling `SIP/2.0/ UDP host`.
-            transport, sent_by = _spaced_protocol(sent)
+        if " " in sent_by or "\t" in sent_by:
+            sent_by = ":".join(piece.strip(WS) for piece in sent_by.split(":"))
         try:
-            host, port = split_host_port("".join(sent_by.split()) if ":" in sent_by else sent_by.strip(WS))
+            host, port = split_host_port(sent_by)
         except InvalidSipUri as error:
             raise InvalidSyntax(f"Via: {error}") from None
         return cls(transport.upper(), host, port, parse_params(semicolon + tail))
@@ -64,8 +61,9 @@ class Via:
 
     @property
     def received(self) -> str | None:
-        """The address the request came from, when it was noted."""
-        return find_param(self.params, "received") or None
+        """The address the request came from, when it was noted; without brackets (RFC 5118 section 4.5)."""
+        value = find_param(self.params, "received")
+        return value.strip("[]") if value else None
 
     def param(self, name: str) -> str | None:
         """Return a parameter's value ("" for one without a value), or None. `name` is in lower case."""
@@ -78,10 +76,10 @@ def _spaced_protocol(sent: str) -> tuple[str, str]:
     version, slash, rest = rest.partition("/")
     if not slash or name.strip(WS).upper() != "SIP" or version.strip(WS) != "2.0":
         raise InvalidSyntax("a Via is not of SIP/2.0")
-    pieces = rest.split(None, 1)
-    if len(pieces) != 2 or not is_token(pieces[0]):
-        raise InvalidSyntax("a Via has no transport or no host")
-    return pieces[0], pieces[1]
+    transport, _, sent_by = rest.replace("\t", " ").strip(" ").partition(" ")
+    if not is_token(transport):
+        raise InvalidSyntax("a Via has no transport")
+    return transport, sent_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +93,14 @@ class CSeq:
     @classmethod
     def parse(cls, text: str) -> "CSeq":
         """Take a CSeq value apart. Raises InvalidSyntax."""
-        pieces = text.split()
-        if len(pieces) != 2 or not is_token(pieces[1]):
-            raise InvalidSyntax("CSeq is not a number and a method")
-        number = decimal(pieces[0], CSEQ_LIMIT)
+        digits, _, method = text.replace("\t", " ").partition(" ")
+        method = method.strip(" ")
+        number = decimal(digits, CSEQ_LIMIT)
         if number is None:
             raise InvalidSyntax("the CSeq number is not one, or not below 2**31")
-        return cls(number, pieces[1])
+        if not is_token(method):
+            raise InvalidSyntax("the CSeq method is not a token")
+        return cls(number, method)
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"

@@ -9,11 +9,12 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from ichat_gw.addressing.sip_grammar import WS, InvalidSyntax, decimal, is_token
+from ichat_gw.addressing.sip_grammar import WS, InvalidSyntax, decimal, is_token, split_outside, write_params
 from ichat_gw.addressing.sip_uri import InvalidSipUri, NameAddr, SipUri
 from ichat_gw.errors import GatewayError
+from ichat_gw.sip import typed
 from ichat_gw.sip.fields import CSeq, Via
-from ichat_gw.sip.headers import Headers, UnsafeHeader
+from ichat_gw.sip.headers import Headers, UnsafeHeader, header_key
 from ichat_gw.sip.reasons import REASONS, reason_phrase
 
 __all__ = [
@@ -91,39 +92,39 @@ class Message:
         try:
             value = read(self.headers)
         except (InvalidSyntax, InvalidSipUri):
-            raise MalformedMessage(f"Bad {_SPELLING[key]} Header") from None
+            raise MalformedMessage(f"Bad {typed.SPELLING[key]} Header") from None
         cache[key] = value
         return value
 
     @property
     def via(self) -> Via:
         """The topmost Via value."""
-        return self._typed("via", _read_via)
+        return self._typed("via", typed.read_via)
 
     @property
     def from_(self) -> NameAddr:
         """From."""
-        return self._typed("from", _read_from)
+        return self._typed("from", typed.read_from)
 
     @property
     def to(self) -> NameAddr:
         """To."""
-        return self._typed("to", _read_to)
+        return self._typed("to", typed.read_to)
 
     @property
     def cseq(self) -> CSeq:
         """CSeq."""
-        return self._typed("cseq", _read_cseq)
+        return self._typed("cseq", typed.read_cseq)
 
     @property
     def call_id(self) -> str:
         """Call-ID."""
-        return self._typed("call-id", _read_call_id)
+        return self._typed("call-id", typed.read_call_id)
 
     @property
-    def contacts(self) -> list[NameAddr]:
+    def contacts(self) -> tuple[NameAddr, ...]:
         """All Contact values, except `*`."""
-        return self._typed("contact", _read_contacts)
+        return self._typed("contact", typed.read_contacts)
 
     @property
     def contact(self) -> NameAddr | None:
@@ -134,37 +135,37 @@ class Message:
     @property
     def max_forwards(self) -> int | None:
         """Max-Forwards, 0 to 255; None when it is missing, as RFC 2543 allowed."""
-        return self._typed("max-forwards", _read_max_forwards)
+        return self._typed("max-forwards", typed.read_max_forwards)
 
     @property
     def expires(self) -> int | None:
         """Expires in seconds, at most 2**32 - 1; None when it is missing or not a number."""
-        return self._typed("expires", _read_expires)
+        return self._typed("expires", typed.read_expires)
 
     @property
     def content_type(self) -> str:
         """The media type of Content-Type in lower case, without parameters (`application/sdp`), or ""."""
-        return self._typed("content-type", _read_content_type)
+        return self._typed("content-type", typed.read_content_type)
 
     @property
-    def require(self) -> list[str]:
+    def require(self) -> tuple[str, ...]:
         """The option tags of Require, in lower case."""
-        return self._typed("require", _read_require)
+        return self._typed("require", typed.read_require)
 
     @property
-    def supported(self) -> list[str]:
+    def supported(self) -> tuple[str, ...]:
         """The option tags of Supported, in lower case."""
-        return self._typed("supported", _read_supported)
+        return self._typed("supported", typed.read_supported)
 
     @property
-    def routes(self) -> list[NameAddr]:
+    def routes(self) -> tuple[NameAddr, ...]:
         """All Route values, topmost first."""
-        return self._typed("route", _read_routes)
+        return self._typed("route", typed.read_routes)
 
     @property
-    def record_routes(self) -> list[NameAddr]:
+    def record_routes(self) -> tuple[NameAddr, ...]:
         """All Record-Route values, topmost first."""
-        return self._typed("record-route", _read_record_routes)
+        return self._typed("record-route", typed.read_record_routes)
 
 
 class Request(Message):
@@ -181,6 +182,11 @@ class Request(Message):
 
     def __repr__(self) -> str:
         return f"<{self.method} {self.uri}>"
+
+    @property
+    def sip_uri(self) -> SipUri:
+        """The Request-URI taken apart. Raises InvalidSipUri when it is of another scheme."""
+        return SipUri.parse(self.uri)
 
     def _start_line(self) -> str:
         if not is_token(self.method) or not self.uri or " " in self.uri:
@@ -209,240 +215,130 @@ class Response(Message):
         return f"SIP/2.0 {self.status:03} {self.reason}"
 
 
-# --- header values ----------------------------------------------------------------------------------------
-
-_SPELLING = {
-    "via": "Via",
-    "from": "From",
-    "to": "To",
-    "cseq": "CSeq",
-    "call-id": "Call-ID",
-    "contact": "Contact",
-    "max-forwards": "Max-Forwards",
-    "expires": "Expires",
-    "content-type": "Content-Type",
-    "require": "Require",
-    "supported": "Supported",
-    "route": "Route",
-    "record-route": "Record-Route",
-}
-
-
-def _needed(headers: Headers, name: str) -> str:
-    value = headers.get(name)
-    if not value:
-        raise InvalidSyntax("missing or empty")
-    return value
-
-
-def _read_via(headers: Headers) -> Via:
-    value = _needed(headers, "via")
-    return Via.parse(value if "," not in value else headers.values("via")[0])
-
-
-def _read_from(headers: Headers) -> NameAddr:
-    return NameAddr.parse(_needed(headers, "from"))
-
-
-def _read_to(headers: Headers) -> NameAddr:
-    return NameAddr.parse(_needed(headers, "to"))
-
-
-def _read_cseq(headers: Headers) -> CSeq:
-    return CSeq.parse(_needed(headers, "cseq"))
-
-
-def _read_call_id(headers: Headers) -> str:
-    return _needed(headers, "call-id")
-
-
-def _read_addresses(headers: Headers, key: str) -> list[NameAddr]:
-    return [address for value in headers.get_all(key) if value for address in NameAddr.parse_list(value)]
-
-
-def _read_contacts(headers: Headers) -> list[NameAddr]:
-    return [] if headers.get("contact") == "*" else _read_addresses(headers, "contact")
-
-
-def _read_routes(headers: Headers) -> list[NameAddr]:
-    return _read_addresses(headers, "route")
-
-
-def _read_record_routes(headers: Headers) -> list[NameAddr]:
-    return _read_addresses(headers, "record-route")
-
-
-def _read_max_forwards(headers: Headers) -> int | None:
-    value = headers.get("max-forwards")
-    if value is None:
-        return None
-    number = decimal(value, 255)
-    if number is None:
-        raise InvalidSyntax("not a number up to 255")
-    return number
-
-
-def _read_expires(headers: Headers) -> int | None:
-    value = headers.get("expires")
-    if value is None or not (value.isascii() and value.isdigit()):
-        return None
-    number = decimal(value, 2**32 - 1)
-    return 2**32 - 1 if number is None else number
-
-
-def _read_content_type(headers: Headers) -> str:
-    value = headers.get("content-type")
-    if not value:
-        return ""
-    kind, _, subtype = value.partition(";")[0].partition("/")
-    kind, subtype = kind.strip(WS), subtype.strip(WS)
-    if not is_token(kind) or not is_token(subtype):
-        raise InvalidSyntax("not a media type")
-    return f"{kind}/{subtype}".lower()
-
-
-def _read_require(headers: Headers) -> list[str]:
-    return _read_options(headers, "require")
-
-
-def _read_supported(headers: Headers) -> list[str]:
-    return _read_options(headers, "supported")
-
-
-def _read_options(headers: Headers, key: str) -> list[str]:
-    tags = headers.values(key)
-    if not all(is_token(tag) for tag in tags):
-        raise InvalidSyntax("an option tag is not a token")
-    return [tag.lower() for tag in tags]
-
-
 # --- from bytes -------------------------------------------------------------------------------------------
 
+_begins_request = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]{1,64} ").match
 _join_folds = re.compile(r"\r\n[ \t]+").sub
 _is_version = re.compile(r"[Ss][Ii][Pp]/[0-9]+\.[0-9]+").fullmatch
-_begins_request = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]{1,64}[ \t]").match
 _is_absolute_uri = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*:[^\x00-\x20\"<>\\^`{|}\x7f]+").fullmatch
 
 _SINGLE_NAMES = """
-    from to call-id cseq max-forwards content-length content-type expires subject date user-agent
-    server event organization priority reply-to session-expires min-se min-expires timestamp rack rseq
-    mime-version content-disposition refer-to referred-by replaces retry-after subscription-state
+    from to call-id cseq max-forwards content-length content-type expires event refer-to replaces
+    session-expires rseq rack
 """
 _SINGLE = frozenset(_SINGLE_NAMES.split())
+"""Headers that must not stand twice in a message, because acting on either would be a guess."""
 
 
 def parse(data: bytes) -> Request | Response:
     """Make a message of one datagram (RFC 3261 sections 7 and 18.3).
 
-    Bytes behind the end that Content-Length gives are ignored. Raises NotSip or MalformedMessage.
+    Bytes behind the end that Content-Length gives are ignored; white space behind the version and line
+    breaks before the start line are borne. Raises NotSip or MalformedMessage.
     """
+    if data[:1] in (b"\r", b"\n"):  # section 7.5; a datagram of nothing else is a keep-alive
+        data = data.lstrip(b"\r\n")
+    first = data[: data.find(b"\r\n") + 1]
+    is_response = first[:4].upper() == b"SIP/"
+    if not is_response and not (b" SIP/" in first.upper() and _begins_request(first)):
+        raise NotSip("no SIP start line")
     if len(data) > MAX_MESSAGE:
         raise MalformedMessage("Message Too Large", None)
-    while data.startswith(b"\r\n"):  # keep-alives, or white space before the start line (section 7.5)
-        data = data[2:]
-    is_response = data.startswith(b"SIP/")
-    if not is_response and not _begins_request(data):
-        raise NotSip("no SIP start line")
     head, empty, body = data.partition(b"\r\n\r\n")
     text = head.decode("utf-8", "surrogateescape")
     if b"\r\n " in head or b"\r\n\t" in head:
         text = _join_folds(" ", text)
-    lines = text.split("\r\n")
-    message: Request | Response
-    fault: MalformedMessage | None = None
+    start_line, *lines = text.split("\r\n")
     if is_response:
-        message = _status_line(lines[0])
-    else:
-        message, fault = _request_line(lines[0])
+        return _parse_response(start_line, lines, bool(empty), body)
+    return _parse_request(start_line, lines, bool(empty), body)
+
+
+def _parse_response(start_line: str, lines: list[str], complete: bool, body: bytes) -> Response:
     try:
-        if fault:
-            raise fault
-        if not empty:
-            raise MalformedMessage("No Empty Line Behind The Headers")
-        _read_headers(message.headers, lines)
-        _check(message)
-        message.body = _cut_body(message.headers, body)
+        version, _, rest = start_line.partition(" ")
+        code, _, reason = rest.partition(" ")
+        status = decimal(code, 699)
+        if version.upper() != "SIP/2.0" or len(code) != 3 or status is None or status < 100:
+            raise MalformedMessage("Bad Status Line")
+        response = Response(status, reason, _parse_headers(lines, complete))
+        _check_headers(response)
+        response.body = _cut_body(response.headers, body)
     except MalformedMessage as error:
-        raise _answerable(error, message, lines) from None
-    return message
+        raise MalformedMessage(error.text, None) from None
+    return response
 
 
-def _status_line(line: str) -> Response:
-    version, _, rest = line.partition(" ")
-    code, _, reason = rest.partition(" ")
-    status = decimal(code, 699)
-    if version.upper() != "SIP/2.0" or len(code) != 3 or status is None or status < 100:
-        raise MalformedMessage("Bad Status Line", None)
-    return Response(status, reason)
-
-
-def _request_line(line: str) -> tuple[Request, MalformedMessage | None]:
-    method, _, rest = line.partition(" ")
+def _parse_request(start_line: str, lines: list[str], complete: bool, body: bytes) -> Request:
+    method, _, rest = start_line.partition(" ")
     uri, _, version = rest.rstrip(WS).rpartition(" ")
-    request = Request(method, uri)
+    try:
+        _check_request_line(uri, version)
+        request = Request(method, uri, _parse_headers(lines, complete))
+        _check_headers(request)
+        if request.cseq.method != method:
+            raise MalformedMessage("CSeq Does Not Match The Method")
+        request.body = _cut_body(request.headers, body)
+    except MalformedMessage as error:
+        echo = _to_echo(lines)
+        if method == "ACK" or "via" not in echo:
+            raise MalformedMessage(error.text, None) from None
+        raise MalformedMessage(error.text, error.status, Request(method, uri, echo)) from None
+    return request
+
+
+def _check_request_line(uri: str, version: str) -> None:
     if version != "SIP/2.0" and version.upper() != "SIP/2.0":
-        if not _is_version(version):
-            raise NotSip("no SIP version at the end of the first line")
-        return request, MalformedMessage("Version Not Supported", 505)
+        if _is_version(version):
+            raise MalformedMessage("Version Not Supported", 505)
+        raise MalformedMessage("Bad Request Line")
     if len(uri) > MAX_VALUE:
-        return request, MalformedMessage("Request-URI Too Long", 414)
-    if not _is_absolute_uri(uri) or not is_token(method):
-        return request, MalformedMessage("Bad Request Line")
-    if uri[:4].lower() in ("sip:", "sips"):
+        raise MalformedMessage("Request-URI Too Long", 414)
+    if not _is_absolute_uri(uri):
+        raise MalformedMessage("Bad Request-URI")
+    if uri.partition(":")[0].lower() in ("sip", "sips"):
         try:
-            SipUri.parse(uri)
+            # RFC 3261 section 19.1.1 forbids headers in a Request-URI; RFC 4475 section 3.1.2.11.
+            forbidden = SipUri.parse(uri).headers
         except InvalidSipUri:
-            return request, MalformedMessage("Bad Request-URI")
-    return request, None
+            raise MalformedMessage("Bad Request-URI") from None
+        if forbidden:
+            raise MalformedMessage("Headers In The Request-URI")
 
 
-def _read_headers(headers: Headers, lines: list[str]) -> None:
-    if len(lines) - 1 > MAX_HEADERS:
+def _parse_headers(lines: list[str], complete: bool) -> Headers:
+    if not complete:
+        raise MalformedMessage("No Empty Line Behind The Headers")
+    if len(lines) > MAX_HEADERS:
         raise MalformedMessage("Too Many Headers", 513)
-    for line in lines[1:]:
+    entries = []
+    for line in lines:
         name, colon, value = line.partition(":")
-        if not colon:
-            raise MalformedMessage("Header Without Colon")
+        name = name.rstrip(WS)
+        if not colon or not is_token(name):
+            raise MalformedMessage("Header Without A Name")
         if len(value) > MAX_VALUE:
             raise MalformedMessage("Header Too Long", 513)
         if "\r" in value or "\n" in value:
-            raise MalformedMessage("Stray Line Break In Header")
-        name = name.rstrip(WS)
-        if not is_token(name):
-            raise MalformedMessage("Bad Header Name")
-        headers.add(name, value.strip(WS))
+            raise MalformedMessage("Line Break In A Header")
+        entries.append((header_key(name), name, value.strip(WS)))
+    return Headers.of_entries(entries)
 
 
-def _check(message: Request | Response) -> None:
+def _check_headers(message: Message) -> None:
     keys = message.headers.keys()
     present = set(keys)
     if len(present) != len(keys):
-        seen: set[str] = set()
-        for key in keys:
-            if key in seen and key in _SINGLE:
-                raise MalformedMessage("A Header Appears Twice")
-            seen.add(key)
-    for key in ("via", "from", "to", "call-id", "cseq"):
+        for key in present & _SINGLE:
+            if keys.count(key) > 1:
+                raise MalformedMessage("A Header Stands Twice")
+    for key, read in typed.MANDATORY:
         if key not in present:
-            raise MalformedMessage(f"Missing {_SPELLING[key]} Header")
-    _ = message.via, message.from_, message.to, message.call_id
-    cseq = message.cseq
-    if isinstance(message, Request) and cseq.method != message.method:
-        raise MalformedMessage("CSeq Does Not Match The Method")
-    for key, read in _OPTIONAL:
+            raise MalformedMessage(f"Missing {typed.SPELLING[key]} Header")
+        message._typed(key, read)
+    for key, read in typed.OPTIONAL:
         if key in present:
             message._typed(key, read)
-
-
-_OPTIONAL: tuple[tuple[str, Callable[[Headers], object]], ...] = (
-    ("contact", _read_contacts),
-    ("max-forwards", _read_max_forwards),
-    ("content-type", _read_content_type),
-    ("require", _read_require),
-    ("supported", _read_supported),
-    ("route", _read_routes),
-    ("record-route", _read_record_routes),
-)
 
 
 def _cut_body(headers: Headers, body: bytes) -> bytes:
@@ -460,23 +356,17 @@ def _cut_body(headers: Headers, body: bytes) -> bytes:
 _ECHOED = ("via", "from", "to", "call-id", "cseq")
 
 
-def _answerable(error: MalformedMessage, message: Request | Response, lines: list[str]) -> MalformedMessage:
-    """Return the error with the status to answer with, and a request to answer, if there is to be one."""
-    if isinstance(message, Response) or message.method == "ACK":
-        return MalformedMessage(error.text, None)
+def _to_echo(lines: list[str]) -> Headers:
+    """Return the headers that a refusal echoes, as far as there are any that can be written."""
     echo = Headers()
-    for line in lines[1 : MAX_HEADERS + 1]:
+    for line in lines[:MAX_HEADERS]:
         name, colon, value = line.partition(":")
-        name, value = name.strip(WS), value.strip(WS)
-        # A value with a stray line break cannot be echoed; an over-long one is not worth it.
-        if not colon or "\r" in line or "\n" in line or len(value) > MAX_VALUE or "\0" in line:
-            continue
-        entry = Headers([(name, value)])
-        if entry.keys()[0] in _ECHOED and (entry.keys()[0] == "via" or name not in echo):
-            echo.add(name, value)
-    if "via" not in echo:
-        return MalformedMessage(error.text, None)
-    return MalformedMessage(error.text, error.status, Request(message.method, message.uri, echo))
+        name = name.strip(WS)
+        key = header_key(name)
+        if colon and key in _ECHOED and len(value) <= MAX_VALUE and (key == "via" or name not in echo):
+            # Neutralised rather than left out: without it, the answer would not be recognised.
+            echo.add(name, value.strip(WS).replace("\r", " ").replace("\n", " ").replace("\0", " "))
+    return echo
 
 
 # --- answers ----------------------------------------------------------------------------------------------
@@ -517,18 +407,24 @@ def stamp_via(request: Request, address: str, port: int) -> None:
     RFC 3261 section 18.2.1: `received` when the sent-by host is not the source `address`. RFC 3581
     section 4: when there is an `rport` parameter, it gets the source `port`, and `received` is always
     added. A `received` that the sender wrote itself is replaced: only our word counts.
+    A Via that does not parse (on the request of a MalformedMessage) is left alone.
     """
-    via = request.via
-    params = [(name, value) for name, value in via.params if name.lower() != "received"]
-    wants_rport = any(name.lower() == "rport" for name, _ in params)
-    params = [(name, str(port) if name.lower() == "rport" else value) for name, value in params]
-    host = via.host[1:-1] if via.host.startswith("[") else via.host
-    if wants_rport or host != address:
-        params.append(("received", address))
-    params_now = tuple(params)
-    if params_now == via.params:
+    try:
+        via = request.via
+    except MalformedMessage:
         return
-    stamped = str(Via(via.transport, via.host, via.port, params_now))
-    line = request.headers.get("via") or ""
-    others = Headers([("Via", line)]).values("via")[1:]
-    request.headers.replace_first("Via", ", ".join([stamped, *others]))
+    first, *others = split_outside(request.headers.get("via") or "", ",")
+    address = address.partition("%")[0]
+    wants_rport = via.rport is not None
+    params: list[tuple[str, str | None]] = []
+    for name, value in via.params:
+        key = name.lower()
+        if key == "rport":
+            params.append((name, str(port)))
+        elif key != "received":
+            params.append((name, value))
+    if wants_rport or via.host.strip("[]") != address:
+        params.append(("received", address))
+    if tuple(params) != via.params:
+        stamped = first.partition(";")[0].rstrip(WS) + write_params(tuple(params))
+        request.headers.replace_first("via", ", ".join([stamped, *others]))
