@@ -14,8 +14,6 @@ from enum import Enum
 from ipaddress import ip_address
 from typing import TypeAlias
 
-from ichat_gw.jabber.ichat.blob import ConnectRecord, UnusableBlob, choose, decode
-
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import (
     AcceptReoffer,
@@ -48,6 +46,7 @@ from ichat_gw.ipc.messages import (
     ProceedingIChatCall,
     RejectIChatCall,
 )
+from ichat_gw.jabber.ichat.blob import ConnectRecord, UnusableBlob, choose, decode
 
 INVITE_SECONDS = 32.0
 """How long an iChat caller may take from our `vc:response` to its INVITE: 64*T1, as for any SIP request."""
@@ -261,8 +260,8 @@ class CallingIChat:
         self.state = State.NEW
         self.handle = handle
         self._request = request
-        self._caller_name = _bare(request.from_)
-        self._called_name = _bare(request.to)
+        self.names = (name_key(request.from_), name_key(request.to))
+        """Caller and callee as the client's INVITE will name them, ready to be compared."""
         self._give_up_at: float | None = None
         try:
             self._records = decode(request.blob)
@@ -289,7 +288,7 @@ class CallingIChat:
         """
         if self.state not in (State.ACCEPTED, State.VOID):
             return 0
-        if _bare(from_name) != self._caller_name or _bare(to_name) != self._called_name:
+        if (name_key(from_name), name_key(to_name)) != self.names:
             return 0
         address = ip_address(source[0])
         ports = [record.port for record in self._records if record.address == address]
@@ -402,9 +401,14 @@ class CallingIChat:
 IChatLeg: TypeAlias = CalledIChat | CallingIChat
 
 
-def _bare(jid: str) -> str:
-    """A JID without its resource, for comparing; iChat's display names are bare already."""
-    return jid.partition("/")[0].strip().casefold()
+def bare(jid: str) -> str:
+    """A JID without its resource."""
+    return jid.partition("/")[0]
+
+
+def name_key(name: str) -> str:
+    """A JID, or a display name that is one, so that two that mean the same account are equal."""
+    return bare(name).strip().casefold()
 
 
 def _uri_of(record: ConnectRecord) -> str:

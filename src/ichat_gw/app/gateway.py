@@ -1,0 +1,667 @@
+"""The gateway as one pure machine: SIP user agent, calls, iChat legs and media engine, wired together.
+
+Nothing here touches a socket or a clock, so a whole gateway, with both its networks, runs inside a test.
+The shell around it (`ichat_gw.app.serve`) owns the sockets, the connector process and the relay process,
+and does what the commands say.
+
+How a word travels: everything that comes in is handed to the machine it is for; what that machine
+commands is put at the end of one queue, and the queue is worked off until nothing is left but commands
+for the shell. So nothing overtakes anything.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ichat_gw.addressing.jid import InvalidJid, Jid
+from ichat_gw.addressing.sip_uri import InvalidSipUri, SipUri
+from ichat_gw.addressing.translation import TranslationRules
+from ichat_gw.call.bridge import (
+    Bridge,
+    BridgeEvent,
+    CallOver,
+    CallPlan,
+    FromLeg,
+    FromMedia,
+    State,
+    StopCall,
+    ToLeg,
+    ToMedia,
+)
+from ichat_gw.call.cause import Cause, Ending
+from ichat_gw.call.leg import LegCommand, LegEvent, Party, Place, Refuse
+from ichat_gw.call.media import Side
+from ichat_gw.call.routing import Network, Route, route
+from ichat_gw.clock import Timers
+from ichat_gw.ipc.messages import (
+    CheckSubscription,
+    ContinueIChatCall,
+    JabberConnection,
+    Log,
+    Message,
+    NotifyIChatCallCancelled,
+    NotifyIChatCallFailed,
+    NotifyIChatCallProceeding,
+    NotifyIChatCallRequest,
+    SendSubscriptionResponse,
+    SipRegisterJabberUser,
+    SipUnregisterJabberUser,
+    Stop,
+)
+from ichat_gw.jabber.ichat.leg import (
+    CalledIChat,
+    CallingIChat,
+    ConnectorLost,
+    FromInner,
+    IChatCommand,
+    IChatConfig,
+    IChatEvent,
+    IChatLeg,
+    InviteClaimed,
+    ToBridge,
+    ToConnector,
+    ToInner,
+    bare,
+    name_key,
+)
+from ichat_gw.media.engine import (
+    FromWorker,
+    MediaFor,
+    MediaOver,
+    RelayEngine,
+    Statistics,
+    StatisticsAsked,
+    ToCall,
+    ToWorker,
+    WorkerLost,
+)
+from ichat_gw.sip.events import (
+    Dropped,
+    FromSession,
+    InviteReceived,
+    Lookup,
+    Received,
+    Registered,
+    RegistrationFailed,
+    Resolved,
+    Send,
+    SendFailed,
+    SessionGone,
+    SessionId,
+    StartRegistration,
+    StopRegistration,
+    ToSession,
+)
+from ichat_gw.sip.user_agent import UserAgent
+
+# --- in: also the SIP events Received, SendFailed, Resolved, and the relay's replies --------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FromConnector:
+    """The connector says something."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorDied:
+    """The connector process is gone; what it was negotiating will not come to an end."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopGateway:
+    """End everything: calls by BYE or CANCEL, registrations, the connector. Nothing new is taken."""
+
+
+GatewayEvent: TypeAlias = (
+    Received
+    | SendFailed
+    | Resolved
+    | FromConnector
+    | ConnectorDied
+    | StopGateway
+    | FromWorker
+    | WorkerLost
+    | StatisticsAsked
+)
+
+
+# --- out: also the SIP commands Send and Lookup, ToConnector, and the commands for the relay ------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth a line in the log: `level` and `event` as in `ichat_gw.ops.logging`."""
+
+    level: str
+    event: str
+    call: str | None = None
+    fields: tuple[tuple[str, object], ...] = ()
+
+
+GatewayCommand: TypeAlias = Send | Lookup | ToConnector | ToWorker | Statistics | Note
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """What a gateway must know, in its own terms."""
+
+    rules: TranslationRules
+    component: str
+    """JabberComponentName: the domain of the gateway's JIDs."""
+    ichat: IChatConfig
+    local_hosts: frozenset[str]
+    """Host names and addresses that mean this gateway in a Request-URI."""
+    node: str
+    """Distinguishes the call handles of this gateway from those of others, and of its own last run."""
+    max_calls: int = 10_000
+
+
+@dataclass(slots=True)
+class _SipLeg:
+    """A leg that is nothing but a SIP session."""
+
+    session: SessionId
+
+
+@dataclass(slots=True)
+class _IChatLeg:
+    """A leg that is an iChat client; its session exists only when an INVITE does."""
+
+    machine: IChatLeg
+    session: SessionId | None = None
+
+
+@dataclass(slots=True)
+class Call:
+    """A live call: the bridge, its two legs, and what is shown of it."""
+
+    handle: str
+    bridge: Bridge
+    legs: dict[Side, _SipLeg | _IChatLeg]
+    caller: str
+    callee: str
+    since: float
+
+
+CALLER_USER_LENGTH = 10
+"""COMPAT iChat: it refuses a call (603) from a JID whose user part is longer."""
+SWEEP_SECONDS = 60.0
+"""How long after a reconnection a user may stay registered without being seen online again."""
+
+
+class Gateway:
+    """The three verbs for a whole gateway. Never raises for anything that comes from a network."""
+
+    def __init__(self, config: GatewayConfig, user_agent: UserAgent, engine: RelayEngine) -> None:
+        self.config = config
+        self.user_agent = user_agent
+        self.engine = engine
+        self.calls: dict[str, Call] = {}
+        self.stopping = False
+        self.jabber_online = False
+        self._of_session: dict[SessionId, tuple[Call, Side]] = {}
+        self._handles = 0
+        self._timers: Timers[str] = Timers()
+        self._aor_of_user: dict[str, str] = {}
+        self._calling: dict[tuple[str, str], list[Call]] = {}
+        self._unseen: set[str] = set()
+        self._sweep_at: float | None = None
+        self._queue: deque[tuple[Call | None, object]] = deque()
+        self._out: list[GatewayCommand] = []
+        self._now = 0.0
+
+    # --- the three verbs ----------------------------------------------------------------------------------
+
+    def receive(self, event: GatewayEvent, now: float) -> list[GatewayCommand]:
+        """Take one event from the shell; return everything the shell has to do because of it."""
+        self._now = now
+        match event:
+            case FromConnector(message):
+                self._hear_connector(message)
+            case ConnectorDied():
+                self._connector_died()
+            case StopGateway():
+                self._stop()
+            case Received() | SendFailed() | Resolved():
+                self._push(None, self.user_agent.receive(event, now))
+            case FromWorker() | WorkerLost() | StatisticsAsked():
+                self._push(None, self.engine.receive(event, now))
+        return self._work()
+
+    def deadline(self) -> float | None:
+        """When the next timer of any part is due."""
+        times = (
+            self.user_agent.deadline(),
+            self.engine.deadline(),
+            self._timers.deadline(),
+            self._sweep_at,
+        )
+        return min((time for time in times if time is not None), default=None)
+
+    def expire(self, now: float) -> list[GatewayCommand]:
+        """Run every timer that is due."""
+        self._now = now
+        self._push(None, self.user_agent.expire(now))
+        self._push(None, self.engine.expire(now))
+        for handle in self._timers.due(now):
+            call = self.calls[handle]
+            self._push(call, call.bridge.expire(now))
+            for side, leg in call.legs.items():
+                if isinstance(leg, _IChatLeg):
+                    self._hear_ichat(call, side, leg.machine.expire(now))
+            self._touch(call)
+        if self._sweep_at is not None and now >= self._sweep_at:
+            self._sweep_at = None
+            for user in sorted(self._unseen):
+                self._unregister(user)
+            self._unseen.clear()
+        return self._work()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is left to be ended: what a stopping gateway waits for."""
+        return self.user_agent.sessions == 0 and self.user_agent.registrations == 0
+
+    # --- the queue ----------------------------------------------------------------------------------------
+
+    def _push(self, call: Call | None, commands: Iterable[object]) -> None:
+        self._queue.extend((call, command) for command in commands)
+
+    def _work(self) -> list[GatewayCommand]:
+        while self._queue:
+            call, command = self._queue.popleft()
+            match command:
+                case Send() | Lookup() | Note() | ToConnector():
+                    self._out.append(command)
+                case ToLeg(side, leg_command):
+                    assert call is not None
+                    self._tell_leg(call, side, leg_command)
+                case ToMedia(request):
+                    assert call is not None
+                    self._push(None, self.engine.receive(MediaFor(call.handle, request), self._now))
+                case CallOver():
+                    assert call is not None
+                    self._note_over(call, command)
+                case FromSession(session, leg_event):
+                    self._hear_session(session, leg_event)
+                case InviteReceived():
+                    self._hear_invite(command)
+                case SessionGone(session):
+                    self._forget_session(session)
+                case ToCall(handle, reply):
+                    if (of := self.calls.get(handle)) is not None:
+                        self._hear(of, FromMedia(reply))
+                case MediaOver():
+                    self._note_media(command)
+                case Registered() | RegistrationFailed():
+                    self._note_registration(command)
+                case Dropped(reason, flow):
+                    self._note("DEBUG", "dropped", reason=reason, peer=f"{flow.remote[0]}:{flow.remote[1]}")
+                case ToWorker() | Statistics():
+                    self._out.append(command)
+                case _:
+                    raise AssertionError(f"nobody is there for {command!r}")
+        out, self._out = self._out, []
+        return out
+
+    def _note(self, level: str, event: str, call: str | None = None, **fields: object) -> None:
+        self._out.append(Note(level, event, call, tuple(fields.items())))
+
+    # --- calls and their legs -----------------------------------------------------------------------------
+
+    def _hear(self, call: Call, event: BridgeEvent) -> None:
+        self._push(call, call.bridge.receive(event, self._now))
+        self._touch(call)
+
+    def _tell_leg(self, call: Call, side: Side, command: LegCommand) -> None:
+        leg = call.legs[side]
+        if isinstance(leg, _IChatLeg):
+            self._tell_ichat(call, side, command)
+        else:
+            self._push(None, self.user_agent.receive(ToSession(leg.session, command), self._now))
+
+    def _tell_ichat(self, call: Call, side: Side, event: IChatEvent) -> None:
+        leg = call.legs[side]
+        assert isinstance(leg, _IChatLeg)
+        self._hear_ichat(call, side, leg.machine.receive(event, self._now))
+        self._touch(call)
+
+    def _hear_ichat(self, call: Call, side: Side, commands: list[IChatCommand]) -> None:
+        leg = call.legs[side]
+        assert isinstance(leg, _IChatLeg)
+        for command in commands:
+            match command:
+                case ToBridge(event):
+                    self._hear(call, FromLeg(side, event))
+                case ToConnector():
+                    self._push(call, [command])
+                case ToInner(inner):
+                    if leg.session is None:
+                        leg.session = self._new_session(call, side)
+                    self._push(None, self.user_agent.receive(ToSession(leg.session, inner), self._now))
+
+    def _hear_session(self, session: SessionId, event: LegEvent) -> None:
+        found = self._of_session.get(session)
+        if found is None:
+            return
+        call, side = found
+        if isinstance(call.legs[side], _IChatLeg):
+            self._tell_ichat(call, side, FromInner(event))
+        else:
+            self._hear(call, FromLeg(side, event))
+
+    def _new_session(self, call: Call, side: Side) -> SessionId:
+        session = self.user_agent.new_session()
+        self._of_session[session] = (call, side)
+        return session
+
+    def _forget_session(self, session: SessionId) -> None:
+        self._of_session.pop(session, None)
+
+    def _touch(self, call: Call) -> None:
+        """Keep the call's timer right, and forget the call when nothing of it is left to wait for."""
+        times = [call.bridge.deadline()]
+        times += [leg.machine.deadline() for leg in call.legs.values() if isinstance(leg, _IChatLeg)]
+        when = min((time for time in times if time is not None), default=None)
+        if when is not None:
+            self._timers.set(call.handle, when)
+            return
+        self._timers.clear(call.handle)
+        if call.bridge.state is State.OVER and self.calls.pop(call.handle, None) is not None:
+            self._no_longer_calling(call)
+
+    def _begin(self, call: Call) -> None:
+        self.calls[call.handle] = call
+        self._note("INFO", "call began", call.handle, caller=call.caller, callee=call.callee)
+        self._push(call, call.bridge.begin(self._now))
+        self._touch(call)
+
+    def _new_handle(self) -> str:
+        self._handles += 1
+        return f"{self.config.node}-{self._handles}"
+
+    # --- SIP calls ----------------------------------------------------------------------------------------
+
+    def _hear_invite(self, invite: InviteReceived) -> None:
+        """A new INVITE: iChat's after a negotiation, or a call to somebody."""
+        if is_viceroy(invite.user_agent):
+            if (call := self._claim(invite)) is not None:
+                self._attach(call, invite)
+                return
+            # Nothing was negotiated: a call like any other, and iChat means its parties by their names.
+            # What came over SIP stays SIP to the router, whatever it calls itself: names prove nothing.
+            called, caller = f"xmpp:{invite.to_name}", Party(f"xmpp:{invite.from_name}")
+        else:
+            called, caller = self._called_address(invite), Party(invite.from_uri, invite.from_name)
+        refusal = self._cannot_take()
+        routed = refusal or self._route_from_sip(called, invite)
+        if isinstance(routed, Route):
+            self._call_ichat(invite, routed, caller)
+        else:
+            self._refuse_invite(invite, called, routed)
+
+    def _route_from_sip(self, called: str, invite: InviteReceived) -> Route | Ending:
+        """A Request-URI that is a Contact we registered means that user; otherwise the rules decide."""
+        if (aor := self.user_agent.aor_of(invite.request_uri)) is not None:
+            for user, registered in self._aor_of_user.items():
+                if registered == aor:
+                    return Route(Network.XMPP, f"xmpp:{user}")
+        return route(called, Network.SIP, self.config.rules)
+
+    def _called_address(self, invite: InviteReceived) -> str:
+        """Which address of an INVITE the rules see.
+
+        The Request-URI, unless its host is ours: then it says no more than that the call came here, and the
+        To URI says for whom.
+        """
+        address, host = _plain(invite.request_uri)
+        if host in self.config.local_hosts or host == invite.flow.local[0]:
+            address, _ = _plain(invite.to_uri)
+        return address
+
+    def _cannot_take(self) -> Ending | None:
+        """Why no new call can be taken now, whoever it is for; None when it can."""
+        if self.stopping:
+            return Ending(Cause.SHUTDOWN)
+        if not self.jabber_online:
+            return Ending(Cause.CONNECTOR_LOST)
+        if len(self.calls) >= self.config.max_calls:
+            return Ending(Cause.OVERLOADED, text=f"{len(self.calls)} calls are up")
+        return None
+
+    def _refuse_invite(self, invite: InviteReceived, address: str, ending: Ending) -> None:
+        self._note("INFO", "call refused", caller=invite.from_uri, callee=address, why=str(ending))
+        self._push(None, self.user_agent.receive(ToSession(invite.session, Refuse(ending)), self._now))
+
+    def _call_ichat(self, invite: InviteReceived, routed: Route, caller: Party) -> None:
+        try:
+            user = Jid.parse(routed.target.partition(":")[2]).bare
+        except InvalidJid as error:
+            self._refuse_invite(invite, routed.target, Ending(Cause.NOT_FOUND, text=str(error)))
+            return
+        handle = self._new_handle()
+        calling = f"{calling_user(caller.address)}@{self.config.component}"
+        call = Call(
+            handle,
+            Bridge(CallPlan(Place(routed.target, caller, None), invite.offer, invite.flow.remote[0])),
+            {
+                Side.CALLER: _SipLeg(invite.session),
+                Side.CALLEE: _IChatLeg(CalledIChat(handle, str(user), calling, self.config.ichat)),
+            },
+            caller.address,
+            routed.target,
+            self._now,
+        )
+        self._of_session[invite.session] = (call, Side.CALLER)
+        self._begin(call)
+
+    # --- iChat calls --------------------------------------------------------------------------------------
+
+    def _call_sip(self, request: NotifyIChatCallRequest) -> None:
+        handle = self._new_handle()
+        machine = CallingIChat(handle, request)
+        refusal = self._cannot_take()
+        if refusal is None and not machine.usable:
+            refusal = Ending(Cause.NO_USABLE_ADDRESS)
+        routed = refusal or route(f"xmpp:{bare(request.to)}", Network.XMPP, self.config.rules)
+        for command in machine.begin():
+            self._push(None, [command])
+        if not isinstance(routed, Route):
+            self._note(
+                "INFO", "call refused", handle, caller=request.from_, callee=request.to, why=str(routed)
+            )
+            self._push(None, machine.receive(Refuse(routed), self._now))
+            return
+        user = bare(request.from_)
+        party = Party(f"sip:{user}", user.partition("@")[0])
+        place = Place(routed.target, party, None, contact_user=party.display_name)
+        call = Call(
+            handle,
+            Bridge(CallPlan(place, None, callee_host=_plain(routed.target)[1])),
+            {Side.CALLER: _IChatLeg(machine)},
+            f"xmpp:{user}",
+            routed.target,
+            self._now,
+        )
+        call.legs[Side.CALLEE] = _SipLeg(self._new_session(call, Side.CALLEE))
+        self._calling.setdefault(machine.names, []).append(call)
+        self._begin(call)
+
+    def _claim(self, invite: InviteReceived) -> Call | None:
+        """The call whose iChat caller sends this INVITE: best fit first, then the oldest."""
+        best, best_fit = None, 0
+        for call in self._calling.get((name_key(invite.from_name), name_key(invite.to_name)), ()):
+            leg = call.legs[Side.CALLER]
+            assert isinstance(leg, _IChatLeg)
+            assert isinstance(leg.machine, CallingIChat)
+            fit = leg.machine.claim(invite.from_name, invite.to_name, invite.flow.remote)
+            if fit > best_fit:
+                best, best_fit = call, fit
+        return best
+
+    def _no_longer_calling(self, call: Call) -> None:
+        leg = call.legs[Side.CALLER]
+        if isinstance(leg, _IChatLeg) and isinstance(leg.machine, CallingIChat):
+            waiting = self._calling[leg.machine.names]
+            waiting.remove(call)
+            if not waiting:
+                del self._calling[leg.machine.names]
+
+    def _attach(self, call: Call, invite: InviteReceived) -> None:
+        leg = call.legs[Side.CALLER]
+        assert isinstance(leg, _IChatLeg)
+        leg.session = invite.session
+        self._of_session[invite.session] = (call, Side.CALLER)
+        self._tell_ichat(call, Side.CALLER, InviteClaimed(invite.offer))
+
+    # --- the connector ------------------------------------------------------------------------------------
+
+    def _hear_connector(self, message: Message) -> None:
+        match message:
+            case NotifyIChatCallRequest():
+                self._call_sip(message)
+            case (
+                NotifyIChatCallProceeding(handle=handle)
+                | ContinueIChatCall(handle=handle)
+                | NotifyIChatCallFailed(handle=handle)
+            ):
+                self._tell_ichat_of(handle, Side.CALLEE, message)
+            case NotifyIChatCallCancelled(handle=handle):
+                self._tell_ichat_of(handle, Side.CALLER, message)
+            case SipRegisterJabberUser(jid=user):
+                self._register(user)
+            case SipUnregisterJabberUser(jid=user):
+                self._unseen.discard(user)
+                self._unregister(user)
+            case CheckSubscription(to=to, from_=user):
+                allowed = isinstance(route(f"xmpp:{bare(to)}", Network.XMPP, self.config.rules), Route)
+                self._push(None, [ToConnector(SendSubscriptionResponse(to, user, allowed))])
+            case JabberConnection(online=online, text=text):
+                self._jabber_connection(online, text)
+            case Log(level=level, text=text):
+                self._note(level, text)
+            case _:
+                self._note(
+                    "WARNING", "the connector sent a message that is not its to send", message=str(message)
+                )
+
+    def _tell_ichat_of(self, handle: str, side: Side, message: Message) -> None:
+        """Pass a message about a call to its iChat leg; one that is over already needs none."""
+        call = self.calls.get(handle)
+        if call is not None and isinstance(call.legs[side], _IChatLeg):
+            self._tell_ichat(call, side, message)
+
+    def _connector_died(self) -> None:
+        self._jabber_connection(False, "the connector is gone")
+        for call in list(self.calls.values()):
+            for side, leg in call.legs.items():
+                if isinstance(leg, _IChatLeg):
+                    self._tell_ichat(call, side, ConnectorLost())
+
+    def _jabber_connection(self, online: bool, text: str) -> None:
+        if online:
+            # Whoever is online is told to us again; the others stay registered a little longer than that
+            # can take, so that a short break does not un-register everybody.
+            self._unseen = set(self._aor_of_user)
+            self._sweep_at = self._now + SWEEP_SECONDS
+        self._note("INFO" if online else "WARNING", "jabber connection", online=online, text=text)
+        self.jabber_online = online
+
+    # --- registrations ------------------------------------------------------------------------------------
+
+    def _register(self, user: str) -> None:
+        self._unseen.discard(user)
+        if self.stopping or user in self._aor_of_user:
+            return
+        routed = route(f"xmpp:{user}", Network.XMPP, self.config.rules)
+        if not isinstance(routed, Route):
+            self._note("DEBUG", "user not registered", user=user, why=str(routed))
+            return
+        aor = routed.target
+        self._aor_of_user[user] = aor
+        self._push(None, self.user_agent.receive(StartRegistration(aor), self._now))
+
+    def _unregister(self, user: str) -> None:
+        aor = self._aor_of_user.pop(user, None)
+        # Two users may share one address of record; it stays registered for the other.
+        if aor is not None and aor not in self._aor_of_user.values():
+            self._push(None, self.user_agent.receive(StopRegistration(aor), self._now))
+
+    def _note_registration(self, outcome: Registered | RegistrationFailed) -> None:
+        if isinstance(outcome, Registered):
+            self._note("INFO", "registered" if outcome.seconds else "un-registered", aor=outcome.aor)
+        else:
+            self._note(
+                "WARNING",
+                "registration failed",
+                aor=outcome.aor,
+                status=outcome.status,
+                text=outcome.text,
+                retry_in=round(outcome.retry_in),
+            )
+
+    def _note_media(self, over: MediaOver) -> None:
+        if over.counters is not None:
+            caller, callee = over.counters.caller, over.counters.callee
+            self._note(
+                "INFO",
+                "media over",
+                over.call,
+                from_caller=caller.received,
+                to_caller=caller.sent,
+                from_callee=callee.received,
+                to_callee=callee.sent,
+                strangers=caller.strangers + callee.strangers,
+            )
+
+    # --- the end ------------------------------------------------------------------------------------------
+
+    def _stop(self) -> None:
+        self.stopping = True
+        for call in list(self.calls.values()):
+            self._hear(call, StopCall(Ending(Cause.SHUTDOWN)))
+        for user in list(self._aor_of_user):
+            self._unregister(user)
+        self._push(None, [ToConnector(Stop())])
+
+    def _note_over(self, call: Call, over: CallOver) -> None:
+        self._note(
+            "INFO",
+            "call over",
+            call.handle,
+            caller=call.caller,
+            callee=call.callee,
+            seconds=round(self._now - call.since, 3),
+            by=over.ended_by.value if over.ended_by else "gateway",
+            cause=over.ending.cause.name,
+            why=str(over.ending),
+        )
+
+
+def calling_user(address: str) -> str:
+    """The user part of the JID that calls iChat for a SIP caller (section "iChat" of the wire reference).
+
+    COMPAT iChat: it refuses (603) a user part longer than ten characters. What a JID may not contain is
+    left out rather than escaped, which would make it longer.
+    """
+    user = _plain(address)[0].partition(":")[2].partition("@")[0] if "@" in address else ""
+    allowed = "".join(char for char in user if char not in "\"&'/:<>@ \\" and char.isprintable())
+    return allowed[:CALLER_USER_LENGTH] or "anonymous"
+
+
+def is_viceroy(user_agent: str) -> bool:
+    """Whether a User-Agent header is that of iChat's SIP stack."""
+    return user_agent.startswith("Viceroy")
+
+
+def _plain(uri: str) -> tuple[str, str]:
+    """A SIP URI as the rules see it, `sip:user@host` without port and parameters, and its host."""
+    try:
+        parsed = SipUri.parse(uri)
+    except InvalidSipUri:
+        return uri, ""
+    user = f"{parsed.user}@" if parsed.user else ""
+    return f"{parsed.scheme}:{user}{parsed.host}", parsed.host
