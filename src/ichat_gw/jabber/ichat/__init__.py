@@ -1,6 +1,7 @@
-"""Apple's iChat: what it says over XMPP (`apple:iq:vc:*`) to set up a call.
+"""Apple's iChat: what it says over XMPP (`apple:iq:vc:*`) to set up a call, and the leg that comes of it.
 
-`blob` reads and writes the connect data, `exchange` reads and writes the four stanzas, `caller` and
-`callee` are the two negotiations: an iChat user calls through us, or is called. `leg` is the gateway's
-half, which sees the connector's messages only.
+In the connector: `exchange` reads the four stanzas, `calls_from` negotiates the calls that iChat users
+make, `calls_to` those that are made to them; each is a transition table and what its actions do. In the
+gateway: `leg` makes the connector's messages and the SIP session with the client into a leg like any other.
+Both use `blob`, the connect data.
 """

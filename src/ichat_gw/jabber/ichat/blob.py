@@ -34,7 +34,7 @@ _HEX = re.compile("[0-9a-fA-F]*")
 _PROPERTY_LIST = ("bplist", b"bplist".hex())
 
 
-class UnusableBlob(GatewayError):  # noqa: N818 - the text is what is unusable
+class UnusableBlob(GatewayError):
     """Connect data that cannot be read; the call it belongs to is refused (603)."""
 
 

@@ -1,0 +1,337 @@
+"""The connector: takes stanzas and the gateway's messages, and hands each to the part it concerns.
+
+What comes in is never trusted: a stanza that makes no sense is counted and dropped, an IQ of type get or
+set that makes no sense is refused (RFC 6120 8.2.3), answers and errors are never answered. Only presence
+sent to the control JID counts, because only that one subscribes to users: what a client tells a speed dial
+(to hide from it, say) is not what it tells the gateway.
+"""
+
+from collections.abc import Iterable
+from xml.etree.ElementTree import Element
+
+from ichat_gw.ipc.messages import (
+    AcceptIChatCall,
+    CancelIChatCall,
+    Hello,
+    InitiateIChatCall,
+    JabberConnection,
+    Message,
+    ProceedingIChatCall,
+    RejectIChatCall,
+    SendSubscriptionResponse,
+    Stop,
+)
+from ichat_gw.jabber import jid, stanza, stanza_error
+from ichat_gw.jabber.auto_reply import AutoReply
+from ichat_gw.jabber.capabilities import Capabilities
+from ichat_gw.jabber.events import (
+    CloseStream,
+    ConnectorCommand,
+    ConnectorEvent,
+    Dropped,
+    SendStanza,
+    StanzaReceived,
+    StreamDown,
+    StreamUp,
+    Tell,
+)
+from ichat_gw.jabber.ichat import exchange
+from ichat_gw.jabber.ichat.calls_from import CallsFromIChat
+from ichat_gw.jabber.ichat.calls_to import CallsToIChat
+from ichat_gw.jabber.ids import Ids
+from ichat_gw.jabber.keepalive import Keepalive
+from ichat_gw.jabber.presence import Users, read_device
+from ichat_gw.jabber.settings import ConnectorConfig
+from ichat_gw.jabber.subscriptions import Subscriptions
+
+LATER_SECONDS = 64.0
+"""How long what could not be said for want of a stream, such as a `vc:cancel`, is still worth saying."""
+
+MAX_LATER = 10_000
+"""Most stanzas that are kept for that."""
+
+MAX_ADDRESS = 3 * jid.MAX_PART + 2
+"""Octets in the longest JID."""
+
+
+class Connector:
+    """The whole XMPP side as one machine."""
+
+    def __init__(
+        self, config: ConnectorConfig, token: str, subscriptions: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        """Begin without a stream.
+
+        `token` makes our stanza ids unlike those of any other run: some random hex digits.
+        `subscriptions` are those that the store remembers, as (user, contact).
+        """
+        ids = Ids(token)
+        self._domain = config.domain
+        self._control = config.control
+        self._users = Users()
+        self._subscriptions = Subscriptions(config, subscriptions)
+        self._capabilities = Capabilities(config.control, config.version)
+        self._auto_reply = AutoReply()
+        self._keepalive = Keepalive(config, ids)
+        self._calls_from = CallsFromIChat(config, ids)
+        self._calls_to = CallsToIChat(config, ids, self._users)
+        self._parts = (
+            self._users,
+            self._subscriptions,
+            self._auto_reply,
+            self._keepalive,
+            self._calls_from,
+            self._calls_to,
+        )
+        self._connected = False
+        self._stopped = False
+        self._trouble = ""
+        self._later: list[tuple[float, SendStanza]] = []
+
+    # --- the three verbs --------------------------------------------------------------------------------
+
+    def receive(self, event: ConnectorEvent, now: float) -> list[ConnectorCommand]:
+        """Take an event at the monotonic time `now` (seconds); returns what is to be done, in order."""
+        if self._stopped:
+            return []
+        match event:
+            case StanzaReceived(element):
+                commands = self._stanza(element, now)
+            case StreamUp():
+                commands = self._stream_up(now)
+            case StreamDown(text):
+                commands = self._stream_down(text, now)
+            case _:
+                commands = self._message(event, now)
+        return commands if self._connected else self._keep_stanzas(commands, now)
+
+    def deadline(self) -> float | None:
+        """When `expire` next wants to be called."""
+        times = [time for part in self._parts if (time := part.deadline()) is not None]
+        return min(times, default=None)
+
+    def expire(self, now: float) -> list[ConnectorCommand]:
+        """Do what is due."""
+        commands: list[ConnectorCommand] = []
+        for part in self._parts:
+            commands += part.expire(now)
+        return commands if self._connected else self._keep_stanzas(commands, now)
+
+    # --- for the status page and for tests --------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a stream."""
+        return self._connected
+
+    @property
+    def users_online(self) -> int:
+        """How many users have an iChat online."""
+        return len(self._users)
+
+    @property
+    def users_subscribed(self) -> int:
+        """How many users are subscribed to something here."""
+        return len(self._subscriptions)
+
+    @property
+    def negotiations(self) -> int:
+        """How many calls are being negotiated, or have been until a moment ago."""
+        return len(self._calls_from) + len(self._calls_to)
+
+    @property
+    def open_checks(self) -> int:
+        """How many subscriptions wait for the gateway's verdict."""
+        return self._subscriptions.checks
+
+    # --- the stream -------------------------------------------------------------------------------------
+
+    def _stream_up(self, now: float) -> list[ConnectorCommand]:
+        self._connected = True
+        self._trouble = ""
+        later = [command for until, command in self._later if now < until]
+        self._later.clear()
+        self._keepalive.stream_up(now)
+        self._users.stream_up(now)
+        return [Tell(JabberConnection(True)), *later, *self._subscriptions.stream_up(now)]
+
+    def _stream_down(self, text: str, now: float) -> list[ConnectorCommand]:
+        if not self._connected:
+            if text == self._trouble:
+                return []
+            self._trouble = text
+            return [Tell(JabberConnection(False, text))]
+        self._connected = False
+        self._trouble = text
+        self._keepalive.stream_down()
+        self._users.stream_down(now)
+        self._subscriptions.stream_down()
+        return [
+            Tell(JabberConnection(False, text)),
+            *self._calls_from.stream_down(now),
+            *self._calls_to.stream_down(now),
+        ]
+
+    def _keep_stanzas(self, commands: list[ConnectorCommand], now: float) -> list[ConnectorCommand]:
+        """There is no stream: keep the stanzas among `commands` until there is, return the rest."""
+        rest: list[ConnectorCommand] = []
+        for command in commands:
+            if not isinstance(command, SendStanza):
+                rest.append(command)
+            elif len(self._later) < MAX_LATER:
+                self._later.append((now + LATER_SECONDS, command))
+            else:
+                rest.append(Dropped("too many stanzas for a stream that is down"))
+        return rest
+
+    # --- the gateway ------------------------------------------------------------------------------------
+
+    def _message(self, message: Message, now: float) -> list[ConnectorCommand]:
+        match message:
+            case InitiateIChatCall():
+                return self._calls_to.initiate(message, self._connected, now)
+            case CancelIChatCall():
+                return self._calls_to.cancel(message, now) or self._calls_from.voided(message, now)
+            case ProceedingIChatCall():
+                return self._calls_from.proceeding(message, now)
+            case AcceptIChatCall():
+                return self._calls_from.accepted(message, now)
+            case RejectIChatCall():
+                return self._calls_from.rejected(message, now)
+            case SendSubscriptionResponse(to=to, from_=from_, allowed=allowed):
+                return self._subscriptions.checked(from_, to, allowed)
+            case Hello():
+                return self._greet_gateway()
+            case Stop():
+                return self._stop(now)
+            case _:
+                return [Dropped("message that only we send")]
+
+    def _greet_gateway(self) -> list[ConnectorCommand]:
+        """The gateway has just come, or come back: it must hear what it would otherwise know."""
+        return [Tell(JabberConnection(self._connected, self._trouble)), *self._users.registered()]
+
+    def _stop(self, now: float) -> list[ConnectorCommand]:
+        commands = [
+            *self._calls_from.stop(now),
+            *self._calls_to.stop(now),
+            *self._subscriptions.stop(),
+            *self._users.stop(),
+        ]
+        self._keepalive.stream_down()
+        self._stopped = True
+        return [*commands, CloseStream()]
+
+    # --- stanzas ----------------------------------------------------------------------------------------
+
+    def _stanza(self, element: Element, now: float) -> list[ConnectorCommand]:
+        if not self._connected:
+            return [Dropped("stanza without a stream")]
+        self._keepalive.heard(now)
+        sender, contact = element.get("from", ""), jid.bare(element.get("to", ""))
+        if not sender or len(sender) > MAX_ADDRESS or len(contact) > MAX_ADDRESS:
+            return [Dropped("stanza from nobody")]
+        if jid.domain(contact) != self._domain:
+            return [Dropped("stanza not for us", contact)]
+        if jid.domain(sender) == self._domain:
+            return [Dropped("stanza from ourselves", sender)]
+        match element.tag.rpartition("}")[2]:
+            case "presence":
+                return self._presence(element, sender, contact, now)
+            case "iq":
+                return self._iq(element, sender, contact, now)
+            case "message":
+                return self._auto_reply.answer(element, now)
+            case _:
+                return [Dropped("not a stanza")]
+
+    def _presence(self, element: Element, sender: str, contact: str, now: float) -> list[ConnectorCommand]:
+        user = jid.bare(sender)
+        match element.get("type"):
+            case None:
+                return self._available(element, sender, contact, now)
+            case "unavailable":
+                return self._offline(sender, contact, now)
+            case "error":
+                if stanza_error.condition(element) == "gone":
+                    return [*self._offline(user, self._control, now), *self._subscriptions.deleted(user)]
+                return self._offline(sender, contact, now)
+            case "unsubscribed":
+                # The user does not want to be seen by the control JID any more.
+                return self._offline(user, contact, now)
+            case "subscribe":
+                return self._subscriptions.subscribe(user, contact, now)
+            case "unsubscribe":
+                return self._subscriptions.unsubscribe(user, contact)
+            case "probe":
+                return self._subscriptions.probe(user, contact)
+            case "subscribed":
+                return []
+            case _:
+                return [Dropped("presence of an unknown type")]
+
+    def _available(self, element: Element, sender: str, contact: str, now: float) -> list[ConnectorCommand]:
+        if contact != self._control or not jid.resource(sender):
+            return [Dropped("presence to a speed dial")]
+        device = read_device(element)
+        if device is None:
+            return self._users.offline(sender)
+        commands = self._users.online(sender, device)
+        if device.free:
+            commands += self._calls_to.appeared(sender, now)
+        return commands
+
+    def _offline(self, sender: str, contact: str, now: float) -> list[ConnectorCommand]:
+        """`sender` (a user, or one device) cannot be seen any more."""
+        if contact != self._control:
+            return [Dropped("presence to a speed dial")]
+        commands = self._users.offline(sender) if jid.resource(sender) else self._users.gone(sender)
+        commands += self._calls_to.offline(sender, now)
+        commands += self._calls_from.offline(sender, now)
+        return commands
+
+    def _iq(self, element: Element, sender: str, contact: str, now: float) -> list[ConnectorCommand]:
+        query = next((child for child in element if not child.tag.endswith("}error")), None)
+        match element.get("type"):
+            case "get" | "set" as type_:
+                if not element.get("id"):
+                    return [Dropped("IQ without an id")]
+                said = exchange.read(query) if type_ == "set" and query is not None else None
+                if said is None:
+                    return [SendStanza(self._capabilities.answer(element, query))]
+                return [self._result(element), *self._exchange(said, sender, contact, now)]
+            case "error":
+                return self._iq_error(element, query, sender, contact, now)
+            case "result":
+                return []
+            case _:
+                return [Dropped("IQ of an unknown type")]
+
+    def _result(self, element: Element) -> SendStanza:
+        """Every set gets a result (RFC 6120 8.2.3). The original gave none; iChat does not mind."""
+        to, from_, id_ = element.get("from", ""), element.get("to", ""), element.get("id", "")
+        return SendStanza(stanza.result(to, from_, id_))
+
+    def _exchange(
+        self, said: exchange.Exchange, sender: str, contact: str, now: float
+    ) -> list[ConnectorCommand]:
+        match said:
+            case exchange.Request(data):
+                return self._calls_from.requested(sender, contact, data, now)
+            case exchange.Cancel():
+                return self._calls_from.cancelled(sender, contact, now)
+            case exchange.Accepted(data):
+                return self._calls_to.accepted(sender, contact, data, now)
+            case exchange.Declined():
+                return self._calls_to.declined(sender, contact, now)
+            case exchange.CounterProposal():
+                # COMPAT iChat: some versions send one before they answer. Their `vc:response` decides.
+                return [Dropped("counter proposal")]
+
+    def _iq_error(
+        self, element: Element, query: Element | None, sender: str, contact: str, now: float
+    ) -> list[ConnectorCommand]:
+        status, text = stanza_error.sip_status(element), stanza_error.text(element)
+        # Without the returned request only the id tells what failed; with it, the two JIDs do as well.
+        caller = contact if query is not None and exchange.is_request(query) else ""
+        return self._calls_to.failed(sender, caller, element.get("id", ""), status, text, now)

@@ -1,0 +1,20 @@
+"""The XML namespaces of the XMPP side."""
+
+COMPONENT = "jabber:component:accept"
+CLIENT = "jabber:client"
+STANZA_ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas"
+
+CAPS = "http://jabber.org/protocol/caps"
+DELAY = "urn:xmpp:delay"
+LEGACY_DELAY = "jabber:x:delay"
+DISCO_INFO = "http://jabber.org/protocol/disco#info"
+DISCO_ITEMS = "http://jabber.org/protocol/disco#items"
+PING = "urn:xmpp:ping"
+RECEIPTS = "urn:xmpp:receipts"
+VERSION = "jabber:iq:version"
+
+VC = "apple:iq:vc:"
+VC_REQUEST = VC + "request"
+VC_RESPONSE = VC + "response"
+VC_CANCEL = VC + "cancel"
+VC_COUNTER_PROPOSAL = VC + "counterProposal"
