@@ -1,0 +1,94 @@
+"""The relay worker as the gateway sees it: a child process that is started, talked to and kept alive."""
+
+import asyncio
+import contextlib
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable, Sequence
+
+from ichat_gw.media.engine import EngineEvent, FromWorker, WorkerLost
+from ichat_gw.media.relay_messages import FrameCutter, InvalidFrame, Order, frame, read_reply
+
+COMMAND = (sys.executable, "-P", "-m", "ichat_gw.media.net.worker")
+"""`-P`: the folder that the gateway was started in must not be searched for modules."""
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+"""Seconds before a worker is started again; doubled each time until one has lived `STEADY` seconds."""
+STEADY = 10.0
+GRACE = 2.0
+"""Seconds that a worker may take to end before it is killed."""
+
+
+class RelayProcess:
+    """One relay worker, started again whenever it ends, until `run` is cancelled.
+
+    `deliver` gets `FromWorker` for every reply and `WorkerLost` whenever a worker is gone or could not be
+    started; it is called from the event loop, never from inside `send`.
+    """
+
+    def __init__(self, deliver: Callable[[EngineEvent], None], command: Sequence[str] = COMMAND) -> None:
+        self._deliver = deliver
+        self._command = tuple(command)
+        self._process: Process | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the worker that lives now."""
+        return None if self._process is None else self._process.pid
+
+    def send(self, order: Order) -> None:
+        """Give an order. Lost when no worker lives: the engine hears of that by `WorkerLost`."""
+        process = self._process
+        if process is not None and process.stdin is not None and not process.stdin.is_closing():
+            process.stdin.write(frame(order))
+
+    async def run(self) -> None:
+        """Keep a worker alive. To be run in a task of the caller's group; cancel it to stop the worker."""
+        clock = asyncio.get_running_loop().time
+        pause = FIRST_PAUSE
+        while True:
+            began = clock()
+            text = await self._one_life()
+            self._deliver(WorkerLost(text))
+            if clock() - began >= STEADY:
+                pause = FIRST_PAUSE
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _one_life(self) -> str:
+        """Start a worker and hear it until it ends; says how it ended."""
+        try:
+            process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE)
+        except OSError as error:
+            return f"it cannot be started: {error}"
+        self._process = process
+        trouble = ""
+        try:
+            await self._hear(process)
+        except InvalidFrame as error:
+            trouble = f" after it had said something that is {error}"
+        finally:
+            self._process = None
+            await _end(process)
+        return f"process {process.pid} ended with status {process.returncode}{trouble}"
+
+    async def _hear(self, process: Process) -> None:
+        """Deliver what the worker says until it says no more. Raises `InvalidFrame`."""
+        assert process.stdout is not None
+        cutter = FrameCutter()
+        while chunk := await process.stdout.read(65_536):
+            for body in cutter.feed(chunk):
+                self._deliver(FromWorker(read_reply(body)))
+
+
+async def _end(process: Process) -> None:
+    """See to it that the worker ends: its standard input does, and if that does not help it is killed."""
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        async with asyncio.timeout(GRACE):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

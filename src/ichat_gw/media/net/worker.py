@@ -1,0 +1,307 @@
+"""A relay worker: the process that moves RTP and RTCP, and does nothing else.
+
+Started as `python -m ichat_gw.media.net.worker`. Orders come in on standard input, replies go out on
+standard output, framed as in `relay_messages`. When standard input ends, so does the process: it never
+outlives its parent, however that died. SIGINT is ignored: on a terminal it is the parent that decides.
+
+The loop is level-triggered with one `recvfrom_into` per event, on unconnected sockets with small
+buffers; what a descriptor needs is bound to it beforehand. A packet of RTP without options from the accepted
+source takes the short cut in `run`; everything else is judged by `Gate.route`. No datagram
+whatever makes the worker raise.
+"""
+
+import contextlib
+import errno
+import os
+import resource
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+from ichat_gw.call.media import Side
+from ichat_gw.media.relay_messages import (
+    Adjust,
+    BindFault,
+    Close,
+    Closed,
+    FrameCutter,
+    InvalidFrame,
+    Open,
+    Opened,
+    OpenFailed,
+    Order,
+    PartyCounters,
+    Query,
+    Report,
+    Retarget,
+    Started,
+    WorkerReply,
+    frame,
+    read_order,
+)
+from ichat_gw.media.relay_session import Gate, RelaySession, Source
+from ichat_gw.media.rtp import MAX_PACKET, NOT_RTP, Kind
+
+RECEIVE_BUFFER = 16_384
+"""SO_RCVBUF in bytes: some tenths of a second of audio. A longer queue would only be delay."""
+
+_RESOURCE_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_PORT_ERRORS = frozenset({errno.EADDRINUSE, errno.EACCES})
+
+_Send: TypeAlias = Callable[[memoryview, Source], int]
+_Bound: TypeAlias = tuple[Callable[[bytearray], tuple[int, Source]], Gate, Gate, _Send]
+"""What the loop needs for one descriptor: how to receive, the gates in and out, how to send."""
+
+
+class Worker:
+    """The loop between one pipe of orders, one of replies, and the sockets of many calls."""
+
+    def __init__(self, orders: int, replies: int) -> None:
+        """`orders` and `replies` are file descriptors; both are made non-blocking."""
+        self._orders = orders
+        self._replies = replies
+        self._cutter = FrameCutter()
+        self._unwritten = bytearray()
+        self._sessions: dict[int, RelaySession] = {}
+        self._sockets: dict[Gate, socket.socket] = {}
+        self._selector = selectors.DefaultSelector()
+        self._running = True
+        for descriptor in (orders, replies):
+            os.set_blocking(descriptor, False)
+        self._selector.register(orders, selectors.EVENT_READ, self._read_orders)
+
+    def run(self) -> None:
+        """Serve until the orders end. Raises `InvalidFrame` when they are not orders."""
+        buffer = bytearray(MAX_PACKET + 1)
+        view = memoryview(buffer)
+        clock = time.monotonic
+        wait = self._selector.select
+        while self._running:
+            for key, _ in wait():
+                bound = key.data
+                if type(bound) is not tuple:
+                    bound()
+                    continue
+                receive, gate, out, send = bound
+                try:
+                    size, source = receive(buffer)
+                except OSError as error:
+                    # EAGAIN: a wake-up for nothing. EBADF: closed by an order read in this very round.
+                    if error.errno not in (errno.EAGAIN, errno.EBADF):
+                        gate.errors += 1
+                    continue
+                if source == gate.accepted and buffer[0] == 0x80 and 12 <= size <= MAX_PACKET:
+                    second = gate.second[buffer[1]]
+                    target = out.target
+                    if second != NOT_RTP and target is not None:
+                        buffer[1] = second
+                        gate.packets += 1
+                        gate.octets += size
+                        gate.last = clock()
+                        try:
+                            send(view[:size], target)
+                        except OSError:
+                            out.errors += 1
+                        else:
+                            out.sent += 1
+                            out.sent_octets += size
+                        continue
+                self._judge(gate, view[:size], source, clock())
+
+    def close(self) -> None:
+        """Close every socket; the two pipes stay as they are."""
+        for session in self._sessions.values():
+            for side in Side:
+                self._shut(session, side)
+        self._sessions.clear()
+        self._selector.close()
+
+    def _judge(self, gate: Gate, packet: memoryview, source: Source, now: float) -> None:
+        """Let the rules decide about a packet off the short cut, and send it if they let it pass."""
+        out = gate.route(packet, source, now)
+        if out is None or out.target is None:
+            return
+        try:
+            self._sender(out)(packet, out.target)
+        except OSError:
+            out.errors += 1
+        else:
+            out.sent += 1
+            out.sent_octets += len(packet)
+
+    # --- sockets ------------------------------------------------------------------------------------------
+
+    def _open(self, session: RelaySession, side: Side, address: str, port: int) -> None:
+        """Open the two sockets of `side`. Raises OSError; nothing of that side is open then."""
+        self._shut(session, side)
+        try:
+            for kind, number in ((Kind.RTP, port), (Kind.RTCP, port + 1)):
+                gate = session.gate(side, kind)
+                self._sockets[gate] = sock = _bind(address, number)
+                self._selector.register(sock, selectors.EVENT_READ, self._bound(gate, sock))
+                if (partner := self._sockets.get(gate.opposite)) is not None:
+                    self._selector.modify(partner, selectors.EVENT_READ, self._bound(gate.opposite, partner))
+        except OSError:
+            self._shut(session, side)
+            raise
+
+    def _bound(self, gate: Gate, sock: socket.socket) -> _Bound:
+        return sock.recvfrom_into, gate, gate.opposite, self._sender(gate.opposite)
+
+    def _sender(self, gate: Gate) -> _Send:
+        sock = self._sockets.get(gate)
+        return _not_open if sock is None else sock.sendto
+
+    def _shut(self, session: RelaySession, side: Side) -> None:
+        """Close the sockets of `side`, those that are open."""
+        for kind in Kind:
+            sock = self._sockets.pop(session.gate(side, kind), None)
+            if sock is not None:
+                with contextlib.suppress(KeyError):
+                    self._selector.unregister(sock)
+                sock.close()
+
+    # --- orders -------------------------------------------------------------------------------------------
+
+    def _read_orders(self) -> None:
+        try:
+            chunk = os.read(self._orders, 65_536)
+        except BlockingIOError:
+            return
+        if not chunk:
+            self._running = False
+        for body in self._cutter.feed(chunk):
+            self._obey(read_order(body))
+
+    def _obey(self, order: Order) -> None:
+        now = time.monotonic()
+        session = self._sessions.get(order.session)
+        match order:
+            case Open(number, side, address, port):
+                if session is None:
+                    session = self._sessions[number] = RelaySession()
+                try:
+                    self._open(session, side, address, port)
+                except OSError as error:
+                    text = error.strerror or str(error)
+                    self.reply(OpenFailed(number, side, _fault(error.errno), text))
+                else:
+                    self.reply(Opened(number, side))
+            case Retarget(_, side, rtp, rtcp, learning, window):
+                if session is not None:
+                    session.retarget(side, _source(rtp), _source(rtcp), learning, now + window)
+            case Adjust(_, side, receives, renumbered):
+                if session is not None:
+                    session.adjust(side, receives, renumbered)
+            case Close(number):
+                self.reply(Closed(number, *_counters(session, now)))
+                if session is not None:
+                    del self._sessions[number]
+                    for side in Side:
+                        self._shut(session, side)
+            case Query(number, query):
+                self.reply(Report(number, query, *_counters(session, now)))
+
+    # --- replies ------------------------------------------------------------------------------------------
+
+    def reply(self, message: WorkerReply) -> None:
+        """Send `message` to the engine, later if its pipe is full."""
+        waiting = bool(self._unwritten)
+        self._unwritten += frame(message)
+        if not waiting:
+            self._write()
+            if self._unwritten:
+                self._selector.register(self._replies, selectors.EVENT_WRITE, self._write_rest)
+
+    def _write(self) -> None:
+        try:
+            written = os.write(self._replies, self._unwritten)
+        except BlockingIOError:
+            return
+        except OSError:
+            # Nobody reads any more, so nobody is there to relay for.
+            self._running = False
+            self._unwritten.clear()
+            return
+        del self._unwritten[:written]
+
+    def _write_rest(self) -> None:
+        self._write()
+        if not self._unwritten:
+            self._selector.unregister(self._replies)
+
+
+def _bind(address: str, port: int) -> socket.socket:
+    """A non-blocking UDP socket of our own on this address and port. Raises OSError."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    # Refuses names, for which bind() would ask the DNS and keep all calls waiting.
+    socket.inet_pton(family, address)
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        if family is socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((address, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _not_open(packet: memoryview, target: Source) -> int:
+    raise OSError(errno.EBADF, "this side has no port yet")
+
+
+def _fault(number: int | None) -> BindFault:
+    if number in _PORT_ERRORS:
+        return BindFault.PORT
+    return BindFault.RESOURCES if number in _RESOURCE_ERRORS else BindFault.ADDRESS
+
+
+def _source(address: tuple[str, int] | None) -> Source | None:
+    """A socket address as `recvfrom` gives it, which for IPv6 has a flow label and a scope, too."""
+    if address is None or ":" not in address[0]:
+        return address
+    return (*address, 0, 0)
+
+
+def _counters(session: RelaySession | None, now: float) -> tuple[PartyCounters, PartyCounters]:
+    if session is None:
+        return PartyCounters(), PartyCounters()
+    return session.counters(Side.CALLER, now), session.counters(Side.CALLEE, now)
+
+
+def _raise_descriptor_limit() -> int:
+    """Allow as many descriptors as we may; a call needs four. Returns how many that is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return soft
+
+
+def main() -> int:
+    """Relay until standard input ends; the exit status."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Whatever writes to standard output now goes to standard error, not between the replies.
+    replies = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    worker = Worker(sys.stdin.fileno(), replies)
+    try:
+        worker.reply(Started(os.getpid(), _raise_descriptor_limit()))
+        worker.run()
+    except InvalidFrame as error:
+        print(f"ichat-gw relay worker: {error}", file=sys.stderr)
+        return 1
+    finally:
+        worker.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

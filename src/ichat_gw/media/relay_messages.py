@@ -1,0 +1,220 @@
+"""What the relay engine and a relay worker say to each other, and how it is written on their pipe.
+
+Each message is a MessagePack map behind its length in four bytes, network order. A session is a number
+that the engine gives to a call's media and never uses twice.
+"""
+
+from enum import Enum
+from typing import TypeAlias
+
+import msgspec
+
+from ichat_gw.call.media import Side
+from ichat_gw.errors import GatewayError
+
+MAX_FRAME = 65_536
+"""The longest message, in bytes without its length."""
+
+
+class Learning(Enum):
+    """What may be learnt of a party's source, where its description cannot be taken at its word."""
+
+    NOTHING = "nothing"
+    PORT = "port"
+    """Another port of the host that it names."""
+    ADDRESS = "address"
+    """Any host and port."""
+
+
+class BindFault(Enum):
+    """Why a port pair could not be opened."""
+
+    PORT = "port"
+    """Somebody has the port; another one may do."""
+    ADDRESS = "address"
+    """The address is not ours; no port of it will do."""
+    RESOURCES = "resources"
+    """The process may not open more sockets."""
+
+
+class _Message(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Base of all messages: immutable, tagged with the class name when encoded."""
+
+
+# --- engine to worker -------------------------------------------------------------------------------------
+
+
+class Open(_Message, frozen=True):
+    """Open the port pair of one party: RTP on `port`, RTCP on the next. Answered by Opened or OpenFailed."""
+
+    session: int
+    side: Side
+    address: str
+    port: int
+
+
+class Retarget(_Message, frozen=True):
+    """A party offered or answered: it is at these addresses. What may be learnt is, for `window` seconds."""
+
+    session: int
+    side: Side
+    rtp: tuple[str, int] | None
+    rtcp: tuple[str, int] | None
+    learning: Learning
+    window: float
+
+
+class Adjust(_Message, frozen=True):
+    """How packets of a party are treated: does it want RTP; payload types (in, out) of what it sends."""
+
+    session: int
+    side: Side
+    receives: bool
+    renumbered: tuple[tuple[int, int], ...] = ()
+
+
+class Close(_Message, frozen=True):
+    """Close all ports of the session. Always answered by Closed."""
+
+    session: int
+
+
+class Query(_Message, frozen=True):
+    """Ask for the counters of the session so far. Always answered by Report."""
+
+    session: int
+    query: int
+
+
+Order: TypeAlias = Open | Retarget | Adjust | Close | Query
+
+
+# --- worker to engine -------------------------------------------------------------------------------------
+
+
+class PartyCounters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What has passed at the ports of one party."""
+
+    received: int = 0
+    """RTP packets taken from the party."""
+    received_octets: int = 0
+    """Their UDP payload in bytes."""
+    sent: int = 0
+    """RTP packets sent to the party."""
+    sent_octets: int = 0
+    rtcp_received: int = 0
+    rtcp_sent: int = 0
+    strangers: int = 0
+    """Dropped: from a source that is not the party."""
+    malformed: int = 0
+    """Dropped: neither RTP nor RTCP, RTP on the RTCP port, or too long."""
+    early: int = 0
+    """Dropped: came before the party's description."""
+    unsent: int = 0
+    """Not sent to the party: it holds the call, or its address is not known yet."""
+    errors: int = 0
+    """Refused by the operating system, sending or receiving."""
+    silent_for: float | None = None
+    """Seconds since the last packet from the party; None: there was none."""
+    source: tuple[str, int] | None = None
+    """Where its RTP is accepted from."""
+
+
+class Started(_Message, frozen=True):
+    """The worker is ready for orders; it can have this many descriptors open."""
+
+    process: int
+    descriptors: int
+
+
+class Opened(_Message, frozen=True):
+    """The port pair of this party is open."""
+
+    session: int
+    side: Side
+
+
+class OpenFailed(_Message, frozen=True):
+    """The port pair of this party could not be opened; nothing of it is open."""
+
+    session: int
+    side: Side
+    fault: BindFault
+    text: str
+
+
+class Closed(_Message, frozen=True):
+    """All ports of the session are closed; the final counters (zero for an unknown session)."""
+
+    session: int
+    caller: PartyCounters
+    callee: PartyCounters
+
+
+class Report(_Message, frozen=True):
+    """The counters so far (zero for an unknown session)."""
+
+    session: int
+    query: int
+    caller: PartyCounters
+    callee: PartyCounters
+
+
+WorkerReply: TypeAlias = Started | Opened | OpenFailed | Closed | Report
+
+
+# --- on the pipe ------------------------------------------------------------------------------------------
+
+
+class InvalidFrame(GatewayError):
+    """The bytes on the pipe are not messages."""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_orders: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
+_replies: msgspec.msgpack.Decoder[WorkerReply] = msgspec.msgpack.Decoder(WorkerReply)
+
+
+def frame(message: Order | WorkerReply) -> bytes:
+    """`message` as it goes on the pipe."""
+    body = _encoder.encode(message)
+    return len(body).to_bytes(4, "big") + body
+
+
+def read_order(body: bytes) -> Order:
+    """The order in one frame. Raises `InvalidFrame`."""
+    try:
+        return _orders.decode(body)
+    except msgspec.MsgspecError as error:
+        raise InvalidFrame(f"not an order: {error}") from error
+
+
+def read_reply(body: bytes) -> WorkerReply:
+    """The reply in one frame. Raises `InvalidFrame`."""
+    try:
+        return _replies.decode(body)
+    except msgspec.MsgspecError as error:
+        raise InvalidFrame(f"not a reply: {error}") from error
+
+
+class FrameCutter:
+    """Cuts the stream of a pipe into frames."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The frames that are complete now. Raises `InvalidFrame` for one that is too long."""
+        stream = self._rest + chunk
+        bodies: list[bytes] = []
+        start = 0
+        while len(stream) - start >= 4:
+            size = int.from_bytes(stream[start : start + 4], "big")
+            if size > MAX_FRAME:
+                raise InvalidFrame(f"a frame of {size} bytes; at most {MAX_FRAME} are read")
+            if len(stream) - start - 4 < size:
+                break
+            bodies.append(stream[start + 4 : start + 4 + size])
+            start += 4 + size
+        self._rest = stream[start:]
+        return bodies

@@ -1,0 +1,231 @@
+"""The rules of relaying one call: who is listened to, and where packets go.
+
+A call has two parties, each party a port pair of ours, and each port a `Gate`. A gate lets packets in
+from one source only:
+
+- the address and port that the party's description names, exactly, when that is believable
+  (`Learning.NOTHING`);
+- another port of the same host (`Learning.PORT`), or any source (`Learning.ADDRESS`), when the
+  description cannot be taken at its word. It is learnt once, from the first packet of the gate's own kind,
+  and only inside a window of some seconds that an offer or answer opens. Until the window closes, a packet
+  from the very address named overrules what was learnt; after that nothing moves the stream but a
+  description that names another address.
+
+A description that names the same address again changes nothing: otherwise each re-INVITE of a
+call would be a chance for a stranger. RTCP is learnt only from the host that RTP comes from.
+
+Packets go to the accepted source, or before one is accepted to the address named: never to anybody who is
+not in SDP and was not accepted. A packet that is not let in is dropped and counted, whatever it is.
+
+All of this is written for clearness; `media.net.worker` has a short cut for the common case (RTP from
+the accepted source), which must do what `Gate.route` does.
+"""
+
+from ipaddress import ip_address
+from typing import TypeAlias
+
+from ichat_gw.call.media import Side
+from ichat_gw.media.relay_messages import Learning, PartyCounters
+from ichat_gw.media.rtp import NEVER_RTP, UNCHANGED, Kind, classify, second_bytes
+
+Source: TypeAlias = tuple[str | int, ...]
+"""A socket address as `recvfrom` gives it: host and port first, for IPv6 two numbers more."""
+
+
+def learning_for(host: str, signalled_from: str) -> Learning:
+    """How far a description that names `host`, sent by `signalled_from`, may be off the mark.
+
+    - Loopback: nothing stands between; taken at its word.
+    - Private and the like (RFC 1918, RFC 6598 carrier NAT, unique local, link-local): no NAT stands between
+      when signalling comes from the same address, so it is taken at its word; else any source may be learnt.
+    - Public: the host is taken at its word, its port not: a NAT that gives each flow a port of its own cannot
+      be known to the party behind it.
+
+    `host` is numeric; `signalled_from` may be a name, which equals no address.
+    """
+    ip = ip_address(host)
+    if ip.is_loopback:
+        return Learning.NOTHING
+    if ip.is_global:
+        return Learning.PORT
+    return Learning.NOTHING if host == signalled_from else Learning.ADDRESS
+
+
+class Gate:
+    """One of our ports: whom it listens to, where it sends, and what has passed.
+
+    `kind` is what it is for; `opposite` the other party's gate of that kind; `companion` the same party's
+    gate of the other kind.
+    """
+
+    __slots__ = (
+        "_learning",
+        "_named",
+        "_window_ends",
+        "accepted",
+        "companion",
+        "early",
+        "errors",
+        "kind",
+        "last",
+        "malformed",
+        "muted",
+        "octets",
+        "opposite",
+        "packets",
+        "second",
+        "sent",
+        "sent_octets",
+        "strangers",
+        "target",
+        "unsent",
+    )
+    opposite: "Gate"
+    companion: "Gate"
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.accepted: Source | None = None
+        """Whom we listen to."""
+        self.target: Source | None = None
+        """Where we send; None: nowhere, for now."""
+        self.muted = False
+        """The party wants to receive nothing (it holds the call)."""
+        self.second = UNCHANGED if kind is Kind.RTP else NEVER_RTP
+        """What becomes of the second byte of RTP packets that come in here, see `rtp.second_bytes`."""
+        self.packets = self.octets = self.sent = self.sent_octets = 0
+        self.strangers = self.malformed = self.early = self.unsent = self.errors = 0
+        self.last: float | None = None
+        """When the last packet was let in."""
+        self._named: Source | None = None
+        self._learning = Learning.NOTHING
+        self._window_ends = 0.0
+
+    def retarget(self, named: Source | None, learning: Learning, window_ends: float) -> None:
+        """The party has named this address (None: none), and may be learnt until `window_ends`."""
+        if named == self._named and self.accepted is not None:
+            return
+        self._named = named
+        self._learning = learning
+        self._window_ends = window_ends
+        self._accept(named if learning is Learning.NOTHING else None)
+
+    def mute(self, muted: bool) -> None:
+        """Send nothing to the party, or send again."""
+        self.muted = muted
+        self._aim()
+
+    def admits(self, source: Source, now: float) -> bool:
+        """Whether a packet of the gate's kind from `source` is let in; this may be how it is learnt."""
+        if source == self.accepted:
+            return True
+        if self._named is None:
+            return False
+        if source == self._named:
+            if self.accepted is not None and now >= self._window_ends:
+                return False
+            if self.kind is Kind.RTP and self.accepted is not None:
+                # Whom we took for the party is not: do not keep its RTCP either.
+                self.companion.unlearn()
+        elif self.accepted is not None or now >= self._window_ends or not self._may_learn(source):
+            return False
+        self._accept(source)
+        return True
+
+    def route(self, packet: bytearray | memoryview, source: Source, now: float) -> "Gate | None":
+        """The gate that `packet`, come in here, goes out of, to that gate's `target`; None: dropped.
+
+        RTCP is also taken at the RTP port, from the source of RTP (RFC 5761): iChat has one port for both.
+        All is counted except the sending itself. The payload type is changed in place.
+        """
+        kind = classify(packet)
+        if kind is None or (kind is Kind.RTP and self.kind is Kind.RTCP):
+            self.malformed += 1
+            return None
+        if self._named is None:
+            self.early += 1
+            return None
+        if not (self.admits(source, now) if kind is self.kind else source == self.accepted):
+            self.strangers += 1
+            return None
+        entry = self if kind is self.kind else self.companion
+        if kind is Kind.RTP:
+            packet[1] = self.second[packet[1]]
+        entry.packets += 1
+        entry.octets += len(packet)
+        entry.last = now
+        if entry.opposite.target is None:
+            entry.opposite.unsent += 1
+            return None
+        return entry.opposite
+
+    def unlearn(self) -> None:
+        """Forget a source that was learnt, so that another one can be."""
+        if self.accepted != self._named:
+            self._accept(None)
+
+    def _may_learn(self, source: Source) -> bool:
+        if self._learning is Learning.NOTHING or self._named is None:
+            return False
+        if self._learning is Learning.PORT:
+            return source[0] == self._named[0]
+        if self.kind is Kind.RTP:
+            return True
+        rtp = self.companion.accepted
+        return rtp is not None and source[0] == rtp[0]
+
+    def _accept(self, source: Source | None) -> None:
+        self.accepted = source
+        self._aim()
+
+    def _aim(self) -> None:
+        self.target = None if self.muted else self.accepted or self._named
+
+
+class RelaySession:
+    """The four gates of a call."""
+
+    __slots__ = ("_gates",)
+
+    def __init__(self) -> None:
+        self._gates = {(side, kind): Gate(kind) for side in Side for kind in Kind}
+        for (side, kind), gate in self._gates.items():
+            gate.opposite = self._gates[side.other, kind]
+            gate.companion = self._gates[side, Kind.RTCP if kind is Kind.RTP else Kind.RTP]
+
+    def gate(self, side: Side, kind: Kind) -> Gate:
+        """The gate of `side` for `kind`."""
+        return self._gates[side, kind]
+
+    def retarget(
+        self, side: Side, rtp: Source | None, rtcp: Source | None, learning: Learning, window_ends: float
+    ) -> None:
+        """`side` has offered or answered: it is at these addresses."""
+        self._gates[side, Kind.RTP].retarget(rtp, learning, window_ends)
+        self._gates[side, Kind.RTCP].retarget(rtcp, learning, window_ends)
+
+    def adjust(self, side: Side, receives: bool, renumbered: tuple[tuple[int, int], ...]) -> None:
+        """`side` wants RTP or not; payload types of the packets it sends become others."""
+        gate = self._gates[side, Kind.RTP]
+        gate.mute(not receives)
+        gate.second = second_bytes(renumbered) if renumbered else UNCHANGED
+
+    def counters(self, side: Side, now: float) -> PartyCounters:
+        """What has passed at the gates of `side` so far."""
+        rtp, rtcp = self._gates[side, Kind.RTP], self._gates[side, Kind.RTCP]
+        last = max((gate.last for gate in (rtp, rtcp) if gate.last is not None), default=None)
+        return PartyCounters(
+            received=rtp.packets,
+            received_octets=rtp.octets,
+            sent=rtp.sent,
+            sent_octets=rtp.sent_octets,
+            rtcp_received=rtcp.packets,
+            rtcp_sent=rtcp.sent,
+            strangers=rtp.strangers + rtcp.strangers,
+            malformed=rtp.malformed + rtcp.malformed,
+            early=rtp.early + rtcp.early,
+            unsent=rtp.unsent + rtcp.unsent,
+            errors=rtp.errors + rtcp.errors,
+            silent_for=None if last is None else now - last,
+            source=None if rtp.accepted is None else (str(rtp.accepted[0]), int(rtp.accepted[1])),
+        )
