@@ -6,6 +6,7 @@ gateway.events()           # what its JSON log tells so far
 gateway.stop()             # SIGTERM; raises unless it exits with 0 and leaves no child
 """
 
+import asyncio
 import json
 import re
 import signal
@@ -118,6 +119,13 @@ class GatewayProcess:
         if ready:
             self.program.await_ready(lambda: self._ready_count() > seen, READY_TIMEOUT)
 
+    async def start_async(self) -> None:
+        """`start`, without blocking the event loop."""
+        self.write_config()
+        seen = self._ready_count()
+        self.program.spawn()
+        await self.program.until_ready(lambda: self._ready_count() > seen, READY_TIMEOUT)
+
     def children(self) -> list[psutil.Process]:
         """Its child processes, and theirs."""
         if not self.program.running:
@@ -141,11 +149,15 @@ class GatewayProcess:
         Raises AssertionError when that takes longer than STOP_WITHIN, when the exit status is not 0, or
         when a child outlives it.
         """
+        return asyncio.run(self.stop_async(number))
+
+    async def stop_async(self, number: signal.Signals = signal.SIGTERM) -> float:
+        """`stop`, without blocking the event loop."""
         children = self.children()
         begin = time.monotonic()
         self.program.signal(number)
         try:
-            status = self.program.wait(STOP_WITHIN)
+            status = await self.program.finished(STOP_WITHIN)
         except ProgramError:
             self.destroy()
             raise

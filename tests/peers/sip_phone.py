@@ -11,7 +11,9 @@ them, so `echoed` is the number received and the number sent. (`rtp_stream` of 3
 only.) It has no RTCP port. For sound of its own there is `baresip.py`.
 """
 
+import asyncio
 import re
+import signal
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +22,8 @@ from peers.plain_sip import PlainSip, parse
 from peers.ports import free_port, free_ports, udp_is_bound
 from peers.program import Program, find
 
+SCREEN_EVERY = 0.04
+"""Seconds; the scenarios pause longer than that after the last message of a call."""
 SCENARIOS = Path(__file__).parent / "sipp"
 
 
@@ -63,6 +67,24 @@ class PhoneRun:
         self.program = program
         self._message_file = message_file
         self._screen_file = screen_file
+        self._end = asyncio.get_running_loop().create_task(self._watch())
+
+    async def _watch(self) -> int:
+        """Wait for the end; meanwhile ask for SIPp's screens again and again.
+
+        COMPAT, SIPp 3.6.1: the screens it writes at its end leave the echo counts out, those it writes at
+        SIGUSR2 have them. Before its first message it may not know that signal yet.
+        """
+        while self.program.running:
+            if self.messages:
+                self.program.signal(signal.SIGUSR2)
+            await asyncio.sleep(SCREEN_EVERY)
+        return await self.program.finished(0.1)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The messages so far, as in `PhoneResult.kinds`."""
+        return [f"{m.way} {m.sip.kind}" for m in self.messages]
 
     @property
     def messages(self) -> list[PhoneMessage]:
@@ -80,7 +102,11 @@ class PhoneRun:
 
     async def outcome(self, within: float = 20.0) -> PhoneResult:
         """The same, whatever it was."""
-        status = await self.program.finished(within)
+        try:
+            async with asyncio.timeout(within):
+                status = await asyncio.shield(self._end)
+        except TimeoutError:
+            raise self.program.failed(f"still runs after {within:g} s; messages: {self.kinds}") from None
         screen = self._screen_file.read_text(errors="replace") if self._screen_file.exists() else ""
         counts = [int(n) for n in re.findall(r"(\d+) Total echo RTP pckts 1st stream", screen)]
         return PhoneResult(status, self.messages, counts[-1] if counts else 0)
@@ -170,16 +196,27 @@ class SippPhone:
         message_file, screen_file = (self.directory / f"{name}.{kind}" for kind in ("messages", "screen"))
         command = [find("sipp", "sip-tester"), "-sf", str(scenario_file), "-m", "1", "-nostdin"]
         command += ["-i", "127.0.0.1", "-p", str(self.port), "-mi", "127.0.0.1", "-mp", str(self.media_port)]
-        command += ["-rtp_echo", "-recv_timeout", "20000", "-timeout", "60", "-timeout_error"]
+        command += [
+            "-ci",
+            "127.0.0.1",
+            "-cp",
+            str(free_port()),
+            "-rtp_echo",
+            "-recv_timeout",
+            "20000",
+            "-timeout",
+            "60",
+            "-timeout_error",
+        ]
         command += ["-trace_msg", "-message_file", str(message_file)]
         command += ["-trace_screen", "-screen_file", str(screen_file)]
         command += ["-trace_err", "-error_file", str(self.directory / f"{name}.errors")]
         if remote:
             command += ["-s", user, remote]
         program = Program(name, command, self.directory)
+        program.spawn()
         run = PhoneRun(program, message_file, screen_file)
         self.runs.append(run)
-        program.spawn()
         if not remote:
             program.await_ready(lambda: udp_is_bound(self.port), 5.0)
         return run
