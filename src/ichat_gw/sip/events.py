@@ -85,6 +85,8 @@ class Send:
 
     data: bytes
     flow: Flow
+    session: SessionId | None = None
+    """The session that the message belongs to, for traces; None when it belongs to none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationFailed:
-    """The registrar refused or did not answer (408); tried again in `retry_in` seconds."""
+    """The registrar refused or did not answer (408); tried again in `retry_in` seconds; 0.0: not again."""
 
     aor: str
     status: int

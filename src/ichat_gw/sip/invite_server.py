@@ -1,0 +1,161 @@
+"""Somebody calls us: an INVITE from its arrival to the final response (RFC 3261 section 13.3).
+
+waiting   100 sent, perhaps 180; the bridge decides
+answered  200 sent; from here on the `InviteUsage` runs the dialog
+refused   3xx to 6xx sent; only the transaction lives on
+"""
+
+from ichat_gw.addressing.sip_uri import InvalidSipUri, SipUri
+from ichat_gw.call.cause import Cause, Ending
+from ichat_gw.call.leg import (
+    AcceptReoffer,
+    Answer,
+    End,
+    Ended,
+    LegCommand,
+    Refuse,
+    RefuseReoffer,
+    Ring,
+    Sdp,
+)
+from ichat_gw.sip.core import Core
+from ichat_gw.sip.dialog import Dialog, is_viceroy, sip_host
+from ichat_gw.sip.events import Flow, InviteReceived, SessionId
+from ichat_gw.sip.invite_usage import InviteUsage
+from ichat_gw.sip.message import Request
+from ichat_gw.sip.replies import Replies, sdp_of
+from ichat_gw.sip.session import Session
+from ichat_gw.sip.transaction import Transaction
+
+
+class ServerSession(Session):
+    """A call that came in."""
+
+    def __init__(self, core: Core, session: SessionId, transaction: Transaction, flow: Flow) -> None:
+        invite = transaction.request
+        super().__init__(core, session, invite.call_id, core.token())
+        self._invite = transaction
+        self._flow = flow
+        self._replies = Replies(core.config.name)
+        self._is_viceroy = is_viceroy(invite)
+        # COMPAT iChat: requests go to where its INVITE came from, and every user part is `user`.
+        pinned_to = f"sip:user@{_written(flow.remote)}" if self._is_viceroy else None
+        self._dialog = Dialog.of_server(invite, self.local_tag, _contact(invite, flow), pinned_to)
+        self._rung = False
+        self._usage: InviteUsage | None = None
+
+    def begin(self) -> None:
+        """Say 100 to the caller, and announce the call."""
+        self.core.adopt(self, self._invite)
+        invite = self._invite.request
+        self.core.respond(self._invite, self._replies.trying(invite))
+        self.core.tell(
+            InviteReceived(
+                session=self.number,
+                request_uri=invite.uri,
+                to_uri=invite.to.uri,
+                to_name=invite.to.display_name,
+                from_uri=invite.from_.uri,
+                from_name=invite.from_.display_name,
+                offer=sdp_of(invite),
+                flow=self._flow,
+                user_agent=invite.headers.get("User-Agent") or "",
+            )
+        )
+
+    # --- the bridge's side --------------------------------------------------------------------------------
+
+    def command(self, command: LegCommand) -> None:
+        """Ring, answer, refuse, end, or answer a re-offer."""
+        if self.over:
+            return
+        usage = self._usage
+        match command:
+            case Ring() if usage is None and not self._rung:
+                self._rung = True
+                self._reply(180, contact=self._dialog.contact)
+            case Answer(sdp) if usage is None:
+                self._answer(sdp)
+            case Refuse(ending) | End(ending) if usage is None:
+                self._refuse(ending)
+            case Refuse() | End() if usage is not None:
+                self.over = True
+                usage.end()
+            case AcceptReoffer(sdp) if usage is not None:
+                usage.accept_reoffer(sdp)
+            case RefuseReoffer(ending) if usage is not None:
+                usage.refuse_reoffer(ending)
+            case _:
+                pass
+
+    def _answer(self, sdp: Sdp) -> None:
+        self._usage = InviteUsage(self.core, self, self._dialog, self._flow)
+        self._usage.accept(self._invite, sdp, is_first=True)
+
+    def _refuse(self, ending: Ending) -> None:
+        self.over = True
+        self._reply(ending.ichat_status if self._is_viceroy else ending.sip_status)
+
+    def _reply(self, status: int, contact: str | None = None) -> None:
+        invite = self._invite.request
+        self.core.respond(self._invite, self._replies.plain(invite, status, self.local_tag, contact=contact))
+
+    # --- the caller's side --------------------------------------------------------------------------------
+
+    def cancelled(self, transaction: Transaction) -> None:
+        """End the call if it is the first INVITE that is cancelled, and in time.
+
+        A re-INVITE goes on although section 9.2 says SHOULD: it is answered within milliseconds, and the
+        media may have moved already, so one outcome that both ends know is better than two.
+        """
+        if transaction is self._invite and not self._invite.finished:
+            self._reply(487)
+            self.say(Ended(Ending(Cause.CANCELLED)))
+
+    def asked(self, transaction: Transaction, request: Request) -> None:
+        """Answer a request inside the dialog, early or established."""
+        contact, tag = self._dialog.contact, self.local_tag
+        if (request.from_.tag or "") != self._dialog.remote_tag or (self.over and self._usage is None):
+            self.core.respond(transaction, self._replies.plain(request, 481, tag))
+        elif not self._dialog.in_order(request):
+            self.core.respond(transaction, self._replies.plain(request, 500, tag))
+        elif (objection := self._replies.objection(request, tag)) is not None:
+            self.core.respond(transaction, objection)
+        elif self._usage is not None:
+            self._usage.asked(transaction, request)
+        elif request.method == "INVITE":
+            # Section 14.2: the first INVITE has no final response yet.
+            again = self._replies.plain(request, 500, tag, extra=(("Retry-After", "5"),))
+            self.core.respond(transaction, again)
+        elif request.method == "OPTIONS":
+            self.core.respond(transaction, self._replies.capabilities(request, tag, contact))
+        else:
+            self.core.respond(transaction, self._replies.plain(request, 200, tag, contact=contact))
+            if request.method == "BYE":
+                # Section 15.1.2: a caller may end its early dialog by BYE; the INVITE gets 487.
+                self._reply(487)
+                self.say(Ended(Ending(Cause.CANCELLED)))
+
+    def acknowledged(self, ack: Request) -> None:
+        """Hear an ACK to a 2xx."""
+        if self._usage is not None and (ack.from_.tag or "") == self._dialog.remote_tag:
+            self._usage.acknowledged(ack)
+
+    def woken(self, timer: str) -> None:
+        """Hear a timer of the usage."""
+        if self._usage is not None:
+            self._usage.woken(timer)
+
+
+def _written(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"{sip_host(host)}:{port}"
+
+
+def _contact(invite: Request, flow: Flow) -> str:
+    """Our Contact: the user whom the caller asked for, at the address where the call came in."""
+    try:
+        user = SipUri.parse(invite.uri).user
+    except InvalidSipUri:
+        user = None
+    return f"<sip:{user}@{_written(flow.local)}>" if user else f"<sip:{_written(flow.local)}>"

@@ -1,0 +1,52 @@
+"""What both kinds of INVITE session share: a session is one leg of a call.
+
+`ServerSession` (somebody calls us) and `ClientSession` (we call somebody) bring the dialog about. From
+the 2xx on an `InviteUsage` runs it. The bridge speaks through `command`, the session through `say`.
+"""
+
+from ichat_gw.call.leg import Ended, LegCommand, LegEvent, Refused
+from ichat_gw.sip.core import Core, TransactionUser
+from ichat_gw.sip.events import FromSession, SessionGone, SessionId
+from ichat_gw.sip.message import Request
+from ichat_gw.sip.transaction import Transaction
+
+
+class Session(TransactionUser):
+    """Base of the two kinds of sessions."""
+
+    def __init__(self, core: Core, session: SessionId, call_id: str, local_tag: str) -> None:
+        super().__init__(session)
+        self.core = core
+        self.number = session
+        self.call_id = call_id
+        self.local_tag = local_tag
+        self.over = False
+        """The bridge has been told, or has told us, that this leg is over: say nothing more."""
+        self.gone = False
+        """Nothing is left: no transaction, no timer."""
+
+    def command(self, command: LegCommand) -> None:
+        """Do what the bridge says; what comes too late or does not fit is ignored."""
+        raise NotImplementedError
+
+    def asked(self, transaction: Transaction, request: Request) -> None:
+        """Answer a request inside the dialog; the transaction is this session's already."""
+        raise NotImplementedError
+
+    def acknowledged(self, ack: Request) -> None:
+        """Hear an ACK to one of our 2xx."""
+
+    def cancelled(self, transaction: Transaction) -> None:
+        """Hear that a CANCEL came for a request of this session; it has been answered."""
+
+    def say(self, event: LegEvent) -> None:
+        """Tell the bridge, unless the leg is over."""
+        if not self.over:
+            self.over = isinstance(event, Ended | Refused)
+            self.core.tell(FromSession(self.number, event))
+
+    def settle(self) -> None:
+        """Notice that nothing is left."""
+        if self.over and not self.live and not self.waking and not self.gone:
+            self.gone = True
+            self.core.tell(SessionGone(self.number))

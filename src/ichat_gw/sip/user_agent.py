@@ -1,0 +1,287 @@
+"""The SIP user agent: one pure machine that turns datagrams into legs of calls, and back.
+
+It owns the sessions and the registrations. What arrives goes through the transaction layer, which
+absorbs repetitions; what is left is matched to a session by Call-ID and our tag, or opens one, or is
+answered here.
+"""
+
+import hashlib
+import random
+from collections.abc import Callable
+
+from ichat_gw.call.leg import Place
+from ichat_gw.sip.core import Core, TransactionUser, UserAgentConfig
+from ichat_gw.sip.events import (
+    Dropped,
+    Flow,
+    Received,
+    Resolved,
+    SendFailed,
+    SessionGone,
+    SessionId,
+    StartRegistration,
+    StopRegistration,
+    ToSession,
+    UserAgentCommand,
+    UserAgentEvent,
+)
+from ichat_gw.sip.invite_client import ClientSession
+from ichat_gw.sip.invite_server import ServerSession
+from ichat_gw.sip.message import MalformedMessage, NotSip, Request, Response, UnsafeHeader, parse, stamp_via
+from ichat_gw.sip.registration import Registrations
+from ichat_gw.sip.replies import Replies
+from ichat_gw.sip.session import Session
+from ichat_gw.sip.transaction import Asked, LayerOutput, Stray, Transaction, reply_flow
+
+__all__ = ["UserAgent", "UserAgentConfig"]
+
+RETRY_AFTER = "10"
+"""Seconds after which a caller may try again when we have too many sessions."""
+
+
+class UserAgent:
+    """All SIP sessions and registrations of one gateway.
+
+    `token` gives texts that nobody can guess and that never come twice, of letters and digits, at least
+    64 bits: branches, tags and Call-IDs are made of them. `chance` gives numbers from 0 to 1 that spread
+    what would otherwise happen all at once.
+
+    A session is opened by an INVITE (`InviteReceived` names it) or by the owner, who sends `ToSession`
+    with a number from `new_session` and a `Place`.
+    """
+
+    def __init__(
+        self,
+        config: UserAgentConfig,
+        token: Callable[[], str],
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._core = Core(config, token)
+        self._replies = Replies(config.name)
+        self._sessions: dict[SessionId, Session] = {}
+        self._by_dialog: dict[tuple[str, str], Session] = {}
+        self._by_call_id: dict[str, Session] = {}
+        self._next_session = 1
+        self._nobody = TransactionUser(None)
+        self._registrations = Registrations(self._core, chance)
+        self._salt = token().encode()
+        self.heard: SessionId | None = None
+        """The session that the latest `Received` belonged to, if any: for traces."""
+
+    # --- the three verbs ----------------------------------------------------------------------------------
+
+    def receive(self, event: UserAgentEvent, now: float) -> list[UserAgentCommand]:
+        """Take in one event; return what is to be done, in order. Never raises for what others sent."""
+        core = self._core
+        core.now = now
+        match event:
+            case Received(data, flow):
+                self._receive(data, flow)
+            case SendFailed(flow, text):
+                core.pass_on(core.layer.send_failed(flow, text, now))
+            case Resolved():
+                core.resolved(event)
+            case ToSession(number, Place() as place):
+                self._place(number, place)
+            case ToSession(number, command):
+                if (session := self._sessions.get(number)) is not None:
+                    session.command(command)
+                    session.settle()
+            case StartRegistration(aor):
+                self._registrations.start(aor)
+            case StopRegistration(aor):
+                self._registrations.stop(aor)
+        return self._drain()
+
+    def deadline(self) -> float | None:
+        """When `expire` next has something to do, or None."""
+        return self._core.deadline()
+
+    def expire(self, now: float) -> list[UserAgentCommand]:
+        """Do what is due."""
+        self._core.now = now
+        self._core.expire()
+        return self._drain()
+
+    # --- for the owner ------------------------------------------------------------------------------------
+
+    def new_session(self) -> SessionId:
+        """Give a number for a session that the owner is about to open with `Place`."""
+        number = self._next_session
+        self._next_session += 1
+        return number
+
+    def session_of(self, call_id: str) -> SessionId | None:
+        """Find the session with this Call-ID, for traces."""
+        session = self._by_call_id.get(call_id)
+        return session.number if session is not None else None
+
+    def aor_of(self, request_uri: str) -> str | None:
+        """Find the address of record whose registered Contact this Request-URI is."""
+        return self._registrations.aor_of(request_uri)
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions there are, those included that are fading out."""
+        return len(self._sessions)
+
+    @property
+    def transactions(self) -> int:
+        """How many transactions there are."""
+        return len(self._core.layer)
+
+    @property
+    def running_timers(self) -> int:
+        """How many timers are set, look-ups under way included."""
+        return self._core.layer.running_timers + len(self._core.timers)
+
+    @property
+    def registrations(self) -> int:
+        """How many addresses of record are registered or about to be."""
+        return len(self._registrations)
+
+    # --- what arrives -------------------------------------------------------------------------------------
+
+    def _receive(self, data: bytes, flow: Flow) -> None:
+        self.heard = None
+        try:
+            message = parse(data)
+        except NotSip:
+            self._core.tell(Dropped("not SIP", flow))
+            return
+        except MalformedMessage as error:
+            self._refuse_malformed(error, data, flow)
+            return
+        if not _can_be_repeated(message):
+            self._core.tell(Dropped("malformed", flow))
+            return
+        self.heard = self.session_of(message.call_id)
+        self._pass_on(self._core.layer.receive(message, flow, self._core.now))
+
+    def _pass_on(self, outputs: list[LayerOutput]) -> None:
+        for output in outputs:
+            match output:
+                case Asked(transaction, request, flow) if transaction is None or request.method == "ACK":
+                    self._acknowledged(request, flow)
+                case Asked(transaction, request, flow):
+                    assert transaction is not None
+                    self._asked(transaction, request, flow)
+                case Stray(flow):
+                    self._core.tell(Dropped("response to nothing", flow))
+                case _:
+                    self._core.pass_on((output,))
+
+    def _refuse_malformed(self, error: MalformedMessage, data: bytes, flow: Flow) -> None:
+        """Answer without a transaction: there may not be enough of the request to make one."""
+        if error.status is None or error.request is None:
+            self._core.tell(Dropped("malformed", flow))
+            return
+        # Section 8.2.7: the same tag for every copy of the request.
+        tag = hashlib.blake2s(data, key=self._salt[:32], digest_size=8).hexdigest()
+        try:
+            stamp_via(error.request, *flow.remote)
+            response = self._replies.plain(error.request, error.status, tag, reason=error.text)
+            self._core.send(response.to_bytes(), reply_flow(error.request, flow), None)
+        except MalformedMessage:
+            self._core.tell(Dropped("malformed", flow))
+
+    def _acknowledged(self, ack: Request, flow: Flow) -> None:
+        session = self._by_dialog.get((ack.call_id, ack.to.tag or ""))
+        if session is None:
+            self._core.tell(Dropped("ACK to nothing", flow))
+            return
+        session.acknowledged(ack)
+        session.settle()
+
+    def _asked(self, transaction: Transaction, request: Request, flow: Flow) -> None:
+        session = self._by_dialog.get((request.call_id, request.to.tag or ""))
+        if request.method == "CANCEL":
+            self._cancel(transaction, request)
+        elif session is not None:
+            self._core.adopt(session, transaction)
+            session.asked(transaction, request)
+            session.settle()
+        else:
+            self._core.adopt(self._nobody, transaction)
+            self._outside(transaction, request, flow)
+
+    def _outside(self, transaction: Transaction, request: Request, flow: Flow) -> None:
+        """Answer a request that belongs to no dialog of ours."""
+        core, replies, tag = self._core, self._replies, self._core.token()
+        if core.layer.is_merged(transaction):
+            core.respond(transaction, replies.plain(request, 482, tag))
+        elif (objection := replies.objection(request, tag)) is not None:
+            core.respond(transaction, objection)
+        elif request.to.tag is not None or request.method in ("BYE", "INFO"):
+            core.respond(transaction, replies.plain(request, 481, tag))
+        elif request.method == "OPTIONS":
+            core.respond(transaction, replies.capabilities(request, tag))
+        elif request.max_forwards == 0:
+            # A user agent may ignore the count, but a call that we pass on has made its last hop here.
+            core.respond(transaction, replies.plain(request, 483, tag))
+        elif len(self._sessions) >= core.config.max_sessions:
+            busy = replies.plain(request, 503, tag, extra=(("Retry-After", RETRY_AFTER),))
+            core.respond(transaction, busy)
+        else:
+            self._nobody.live -= 1
+            session = ServerSession(core, self.new_session(), transaction, flow)
+            self._open(session)
+            self.heard = session.number
+            session.begin()
+
+    def _cancel(self, transaction: Transaction, request: Request) -> None:
+        """Answer a CANCEL, and tell the session whose INVITE it is about (section 9.2)."""
+        invite = self._core.layer.cancelled_by(request)
+        if invite is None:
+            self._core.adopt(self._nobody, transaction)
+            self._core.respond(transaction, self._replies.plain(request, 481, self._core.token()))
+            return
+        session = invite.user
+        if not isinstance(session, Session):
+            # An INVITE that was refused at once.
+            self._core.adopt(self._nobody, transaction)
+            self._core.respond(transaction, self._replies.plain(request, 200, self._core.token()))
+            return
+        self._core.adopt(session, transaction)
+        self._core.respond(transaction, self._replies.plain(request, 200, session.local_tag))
+        session.cancelled(invite)
+        session.settle()
+
+    # --- sessions -----------------------------------------------------------------------------------------
+
+    def _place(self, number: SessionId, place: Place) -> None:
+        if number not in self._sessions:
+            session = ClientSession(self._core, number, place)
+            self._open(session)
+            session.begin()
+            session.settle()
+
+    def _open(self, session: Session) -> None:
+        self._sessions[session.number] = session
+        self._by_dialog[session.call_id, session.local_tag] = session
+        self._by_call_id[session.call_id] = session
+
+    def _drain(self) -> list[UserAgentCommand]:
+        out, self._core.out = self._core.out, []
+        for command in out:
+            if isinstance(command, SessionGone):
+                self._forget(self._sessions.pop(command.session))
+        return out
+
+    def _forget(self, session: Session) -> None:
+        del self._by_dialog[session.call_id, session.local_tag]
+        if self._by_call_id.get(session.call_id) is session:
+            del self._by_call_id[session.call_id]
+
+
+def _can_be_repeated(message: Request | Response) -> bool:
+    """Tell whether parts of a message can be written again: we echo them, and route by them.
+
+    A NUL is the one thing that may be read (in an escaped pair) and not always be written.
+    """
+    if any("\0" in value for _, value in message.headers.items()):
+        try:
+            message.to_bytes()
+        except UnsafeHeader:
+            return False
+    return True
