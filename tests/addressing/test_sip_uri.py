@@ -224,7 +224,7 @@ def test_any_user_can_be_written(user: str) -> None:
         (" sip:a@b ;\ttag   = 19 ", NameAddr("", "sip:a@b", (("tag", "19"),))),
         ("caller<sip:a@b>;tag=323", NameAddr("caller", "sip:a@b", (("tag", "323"),))),
         ("A. G.  Bell  <sip:a@b;lr>;x", NameAddr("A. G.  Bell", "sip:a@b;lr", (("x", None),))),
-        ("Jürgen <sip:a@b>", NameAddr("Jürgen", "sip:a@b")),
+        ("Jürgen (home) j@b <sip:a@b>", NameAddr("Jürgen (home) j@b", "sip:a@b")),
         (
             '"J Rosenberg \\\\\\""       <sip:jdrosen@example.com> ; tag = 98asjd8',
             NameAddr('J Rosenberg \\"', "sip:jdrosen@example.com", (("tag", "98asjd8"),)),
@@ -258,6 +258,8 @@ def test_name_addr(text: str, address: NameAddr) -> None:
         '"a" sip:a@b',
         '"a"',
         "Bell, Alexander <sip:a@b>",
+        "a\\b <sip:a@b>",
+        "a\0b <sip:a@b>",
         "sip:a@b?x=y",
         "sip:a,b@c",
         "sip:a b@c",

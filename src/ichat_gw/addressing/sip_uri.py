@@ -272,7 +272,9 @@ def clean_text(text: str) -> str:
     return text if text.isprintable() else text.translate(_UNFIT)
 
 
-_is_phrase = re.compile(r"[A-Za-z0-9\-.!%*_+`'~ \t\x80-\U0010ffff]*").fullmatch
+# The grammar wants tokens or a quoted string; without quotes, parentheses, "@" and letters of other languages
+# are common and not ambiguous. What separates something somewhere is refused (RFC 4475 section 3.1.2.15).
+_is_phrase = re.compile(r"[^\x00-\x08\x0a-\x1f\"<>,:;\\\x7f]*").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
