@@ -95,7 +95,7 @@ from ichat_gw.sip.events import (
 )
 from ichat_gw.sip.user_agent import UserAgent
 
-# --- in: also the SIP events Received, SendFailed, Resolved, and the relay's replies --------------------------
+# --- in: also the SIP events Received, SendFailed, Resolved, and what the relay worker says -----------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ GatewayEvent: TypeAlias = (
 )
 
 
-# --- out: also the SIP commands Send and Lookup, ToConnector, and the commands for the relay ------------------
+# --- out: also the SIP commands Send and Lookup, ToConnector, and orders for the relay worker ---------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +161,9 @@ class GatewayConfig:
 
 @dataclass(slots=True)
 class _SipLeg:
-    """A leg that is nothing but a SIP session."""
+    """A leg that is nothing but a SIP session; a callee's begins when it is placed."""
 
-    session: SessionId
+    session: SessionId | None = None
 
 
 @dataclass(slots=True)
@@ -321,7 +321,13 @@ class Gateway:
         if isinstance(leg, _IChatLeg):
             self._tell_ichat(call, side, command)
         else:
-            self._push(None, self.user_agent.receive(ToSession(leg.session, command), self._now))
+            self._tell_session(call, side, leg, command)
+
+    def _tell_session(self, call: Call, side: Side, leg: "_SipLeg | _IChatLeg", command: LegCommand) -> None:
+        if leg.session is None:
+            leg.session = self.user_agent.new_session()
+            self._of_session[leg.session] = (call, side)
+        self._push(None, self.user_agent.receive(ToSession(leg.session, command), self._now))
 
     def _tell_ichat(self, call: Call, side: Side, event: IChatEvent) -> None:
         leg = call.legs[side]
@@ -339,9 +345,7 @@ class Gateway:
                 case ToConnector():
                     self._push(call, [command])
                 case ToInner(inner):
-                    if leg.session is None:
-                        leg.session = self._new_session(call, side)
-                    self._push(None, self.user_agent.receive(ToSession(leg.session, inner), self._now))
+                    self._tell_session(call, side, leg, inner)
 
     def _hear_session(self, session: SessionId, event: LegEvent) -> None:
         found = self._of_session.get(session)
@@ -352,11 +356,6 @@ class Gateway:
             self._tell_ichat(call, side, FromInner(event))
         else:
             self._hear(call, FromLeg(side, event))
-
-    def _new_session(self, call: Call, side: Side) -> SessionId:
-        session = self.user_agent.new_session()
-        self._of_session[session] = (call, side)
-        return session
 
     def _forget_session(self, session: SessionId) -> None:
         self._of_session.pop(session, None)
@@ -481,12 +480,11 @@ class Gateway:
         call = Call(
             handle,
             Bridge(CallPlan(place, None, callee_host=_plain(routed.target)[1])),
-            {Side.CALLER: _IChatLeg(machine)},
+            {Side.CALLER: _IChatLeg(machine), Side.CALLEE: _SipLeg()},
             f"xmpp:{user}",
             routed.target,
             self._now,
         )
-        call.legs[Side.CALLEE] = _SipLeg(self._new_session(call, Side.CALLEE))
         self._calling.setdefault(machine.names, []).append(call)
         self._begin(call)
 
