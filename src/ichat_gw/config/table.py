@@ -1,0 +1,514 @@
+"""The table of settings: one row each, and everything else derives from it.
+
+A row is a field of `Settings`: its Python type and default, and a `Row` with what the file, the command
+line, the checks and the documents need. Adding a setting is adding a row.
+"""
+
+import platform
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic.fields import FieldInfo
+
+from ichat_gw.addressing.sip_uri import NameAddr, SipUri
+from ichat_gw.addressing.translation import TranslationRule
+from ichat_gw.config import kinds
+from ichat_gw.config.kinds import Kind, LogFormat, LogLevel
+
+
+class Section(StrEnum):
+    """The chapters of the file and of the reference."""
+
+    SIP = "SIP settings"
+    GENERAL = "General settings"
+    JABBER = "Jabber settings"
+    RULES = "Address translation rules"
+    TLS = "TLS settings"
+    CONNECTOR = "Jabber connector settings"
+    STATUS = "Status page settings"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the table says about one setting, beside its type and its default."""
+
+    section: Section
+    name: str
+    """As files write it; read in any case."""
+    kind: Kind
+    sentence: str
+    """What it is for, for the reference and the comments of a file: whole sentences."""
+    flag: str = ""
+    """The original's flag."""
+    flag_turns_off: bool = False
+    """Whether the flag takes no value and switches the setting off."""
+    alias: str = ""
+    """Another name that files use."""
+    pair: str = ""
+    """The name of the second line, where it takes two."""
+    default_words: str = ""
+    """The default in words, where the value itself would not say it."""
+    sample: str = ""
+    """What the sample file gives, where that is not the default."""
+    new: bool = False
+    """Not known to the original."""
+
+
+_DAY = 86400
+
+
+class Settings(BaseModel):
+    """All settings, checked and typed; immutable. Secrets do not show in `repr`.
+
+    `ichat_gw.config.load.load` makes one from a file and flags.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # --- SIP -------------------------------------------------------------------------------------------
+
+    ip_address: Annotated[
+        str | None,
+        Row(
+            Section.SIP,
+            "IPAddress",
+            kinds.IP_ADDRESS,
+            "The local address that SIP is bound to. Blank binds all adapters, both IPv4 and IPv6; with an "
+            "address given only its family is served.",
+            flag="-a",
+            default_words="all adapters",
+        ),
+    ] = None
+    dns_servers: Annotated[
+        tuple[str, ...],
+        Row(
+            Section.SIP,
+            "DNSServers",
+            kinds.IP_ADDRESSES,
+            "The DNS servers to ask. Blank takes those of the operating system.",
+            flag="-d",
+            default_words="the system's",
+        ),
+    ] = ()
+    sip_gateway_identity: Annotated[
+        NameAddr | None,
+        Row(
+            Section.SIP,
+            "SIPGatewayIdentity",
+            kinds.NAME_ADDR,
+            "The From of SIP calls whose caller is unknown. Used towards iChat, which does not display it.",
+            flag="-gi",
+            default_words="made from the gateway's address",
+            sample='"iChat-gw" <sip:ichat-gw@sipdomain.com>',
+        ),
+    ] = None
+    udp_tcp_port: Annotated[
+        int,
+        Row(
+            Section.SIP,
+            "UDPTCPPort",
+            kinds.PORT,
+            "The local port for SIP over UDP and TCP.",
+            flag="-sp",
+        ),
+    ] = 5070
+    tls_port: Annotated[
+        int,
+        Row(Section.SIP, "TLSPort", kinds.PORT, "The local port for SIP over TLS.", flag="-tp"),
+    ] = 5071
+    tls_domain: Annotated[
+        str,
+        Row(
+            Section.SIP,
+            "TLSDomainName",
+            kinds.DOMAIN,
+            "The domain of this server's TLS certificate.",
+            flag="-td",
+            alias="TLSDomain",
+            default_words="the host name",
+        ),
+    ] = Field(default_factory=platform.node)
+    keep_alives: Annotated[
+        bool,
+        Row(
+            Section.SIP,
+            "KeepAlives",
+            kinds.ON_OFF,
+            "Whether CRLFCRLF keep-alives go to SIP peers: every 30 seconds over UDP, every 180 seconds over "
+            "TCP and TLS.",
+            flag="-nk",
+            flag_turns_off=True,
+        ),
+    ] = True
+    outbound_proxy: Annotated[
+        SipUri | None,
+        Row(
+            Section.SIP,
+            "OutboundProxy",
+            kinds.SIP_URI,
+            "The proxy that all SIP requests go through, except those to iChat itself. Not needed where DNS "
+            "routes SIP.",
+            flag="-op",
+            default_words="none",
+        ),
+    ] = None
+    registration_time: Annotated[
+        int,
+        Row(
+            Section.SIP,
+            "RegistrationTime",
+            kinds.whole(0, 2**32 - 1, "seconds"),
+            "How long each registration of an iChat user at the SIP registrar is asked to last. 0 registers "
+            "nobody.",
+        ),
+    ] = 3600
+    registration_retry_time: Annotated[
+        int,
+        Row(
+            Section.SIP,
+            "RegistrationRetryTime",
+            kinds.whole(1, _DAY, "seconds"),
+            "How long to wait after a failed registration before trying again.",
+        ),
+    ] = 120
+
+    # --- general ---------------------------------------------------------------------------------------
+
+    log_level: Annotated[
+        LogLevel,
+        Row(Section.GENERAL, "LogLevel", kinds.LOG_LEVEL, "How much is logged to the console.", flag="-l"),
+    ] = LogLevel.INFO
+    log_filename: Annotated[Path, Row(Section.GENERAL, "LogFilename", kinds.PATH, "The log file.")] = Path(
+        "ichat-gw.log"
+    )
+    log_file_max_lines: Annotated[
+        int,
+        Row(
+            Section.GENERAL,
+            "LogFileMaxLines",
+            kinds.whole(0, 10**9, "lines"),
+            "After how many lines a new log file is begun; 50000 lines are about 5 MB. 0 never begins one.",
+        ),
+    ] = 50000
+    log_file_count: Annotated[
+        int,
+        Row(
+            Section.GENERAL,
+            "LogFileCount",
+            kinds.whole(0, 10000, "files"),
+            "How many old log files are kept beside the one being written.",
+            new=True,
+        ),
+    ] = 10
+    log_format: Annotated[
+        LogFormat,
+        Row(
+            Section.GENERAL,
+            "LogFormat",
+            kinds.LOG_FORMAT,
+            "Whether a line of the log is text to read or one JSON object.",
+            new=True,
+        ),
+    ] = LogFormat.TEXT
+    gateway_ipc_port: Annotated[
+        int,
+        Row(
+            Section.GENERAL,
+            "GatewayIPCPort",
+            kinds.PORT,
+            "The UDP port on 127.0.0.1 at which the gateway hears its Jabber connector.",
+        ),
+    ] = 2078
+    jabber_connector_ipc_port: Annotated[
+        int,
+        Row(
+            Section.GENERAL,
+            "JabberConnectorIPCPort",
+            kinds.PORT,
+            "The UDP port on 127.0.0.1 at which the Jabber connector hears the gateway.",
+        ),
+    ] = 2079
+    ichat_proceeding_timeout: Annotated[
+        int,
+        Row(
+            Section.GENERAL,
+            "IChatProceedingTimeout",
+            kinds.whole(1, 600_000, "milliseconds"),
+            "How long to look for an iChat client of a user who is called.",
+        ),
+    ] = 5000
+    always_relay_ichat_media: Annotated[
+        bool,
+        Row(
+            Section.GENERAL,
+            "AlwaysRelayIChatMedia",
+            kinds.ON_OFF,
+            "On: the audio of every call with an iChat client goes through the media relay. Off: none "
+            "does. The relay is needed between IPv4 and IPv6, and keeps iChat in the call while a SIP "
+            "phone holds it.",
+        ),
+    ] = True
+    prefer_ipv6: Annotated[
+        bool,
+        Row(
+            Section.GENERAL,
+            "PreferIPv6",
+            kinds.ON_OFF,
+            "Whether an iChat client that offers several addresses is reached at an IPv6 one first.",
+        ),
+    ] = False
+    skip_first_ichat_address: Annotated[
+        bool,
+        Row(
+            Section.GENERAL,
+            "SkipFirstIChatAddress",
+            kinds.ON_OFF,
+            "For tests only: whether an iChat client is reached at the second address that it offers.",
+        ),
+    ] = False
+    codec_id_filter_list: Annotated[
+        tuple[int, ...],
+        Row(
+            Section.GENERAL,
+            "CodecIdFilterList",
+            kinds.PAYLOAD_TYPES,
+            "The codecs, by RTP payload type, that are taken out of offers. 3 is GSM, in which iChat and "
+            "some SNOM phones do not understand each other. Blank takes none out.",
+        ),
+    ] = (3,)
+    media_relay_port_range_min: Annotated[
+        int,
+        Row(
+            Section.GENERAL,
+            "MediaRelayPortRangeMin",
+            kinds.PORT,
+            "The first UDP port of the media relay. A call takes two pairs of ports, an even and the next "
+            "odd one.",
+        ),
+    ] = 8000
+    media_relay_port_range_max: Annotated[
+        int,
+        Row(Section.GENERAL, "MediaRelayPortRangeMax", kinds.PORT, "The last UDP port of the media relay."),
+    ] = 9999
+
+    # --- Jabber ----------------------------------------------------------------------------------------
+
+    jabber_server: Annotated[
+        str,
+        Row(
+            Section.JABBER,
+            "JabberServer",
+            kinds.HOST,
+            "The Jabber server to connect to.",
+            sample="jabber.company.com",
+        ),
+    ]
+    jabber_component_name: Annotated[
+        str,
+        Row(
+            Section.JABBER,
+            "JabberComponentName",
+            kinds.DOMAIN,
+            "The gateway's own Jabber domain: the name of the component that the Jabber server knows. It "
+            "should end in the server's domain.",
+            sample="ichat-gw.jabber.company.com",
+        ),
+    ]
+    jabber_component_password: Annotated[
+        SecretStr,
+        Row(
+            Section.JABBER,
+            "JabberComponentPassword",
+            kinds.SECRET,
+            "The secret that the Jabber server shares with this component.",
+            sample="change-this-password",
+        ),
+    ]
+    jabber_component_port: Annotated[
+        int,
+        Row(
+            Section.JABBER,
+            "JabberComponentPort",
+            kinds.PORT,
+            "The port at which the Jabber server accepts components.",
+        ),
+    ] = 5275
+    jabber_server_ping_duration: Annotated[
+        int,
+        Row(
+            Section.JABBER,
+            "JabberServerPingDuration",
+            kinds.whole(1, _DAY, "seconds"),
+            "The time between two pings that keep the connection to the Jabber server alive and notice "
+            "when it is dead.",
+        ),
+    ] = 60
+    jabber_control_username: Annotated[
+        str,
+        Row(
+            Section.JABBER,
+            "JabberControlUsername",
+            kinds.LOCALPART,
+            "The user name of the gateway's control contact, "
+            "`<JabberControlUsername>@<JabberComponentName>`. iChat users add that contact to their buddy "
+            "list so that the gateway sees when they are online.",
+            sample="control",
+        ),
+    ]
+    subscription_database: Annotated[
+        Path,
+        Row(
+            Section.JABBER,
+            "SubscriptionDatabase",
+            kinds.PATH,
+            "The SQLite file with the subscriptions of Jabber users.",
+            default_words="`ichat-gw.sqlite3` beside the configuration file",
+            new=True,
+        ),
+    ] = Path("ichat-gw.sqlite3")
+
+    # --- rules -----------------------------------------------------------------------------------------
+
+    translation_rules: Annotated[
+        tuple[TranslationRule, ...],
+        Row(
+            Section.RULES,
+            "TranslationPattern",
+            Kind("a Perl compatible regular expression (PCRE)", "PATTERN", str),
+            "A called address, such as `xmpp:72*123@ichat-gw.jabber.company.com` or "
+            "`sip:username@sipdomain.com`, is translated by the first rule, from the top, whose "
+            "TranslationPattern is found anywhere in it. Its TranslationOutput is then the address to "
+            "call: `$1` to `$9` stand for what the pattern's groups took, and it must begin with `xmpp:`, "
+            "`sip:` or `sips:`. Any number of rules can be given, each as a pattern followed by its "
+            "output; an address that no rule translates cannot be called.",
+            pair="TranslationOutput",
+            default_words="none",
+        ),
+    ] = ()
+
+    # --- TLS -------------------------------------------------------------------------------------------
+
+    tls_certificate: Annotated[
+        Path | None,
+        Row(
+            Section.TLS,
+            "TLSCertificate",
+            kinds.PATH,
+            "The PEM file with this server's certificate and its chain.",
+            default_words="`domain_cert_<TLSDomainName>.pem` in the current directory",
+        ),
+    ] = None
+    tls_private_key: Annotated[
+        Path | None,
+        Row(
+            Section.TLS,
+            "TLSPrivateKey",
+            kinds.PATH,
+            "The PEM file with the certificate's private key.",
+            default_words="`domain_key_<TLSDomainName>.pem` in the current directory",
+        ),
+    ] = None
+    tls_private_key_pass_phrase: Annotated[
+        SecretStr | None,
+        Row(
+            Section.TLS,
+            "TLSPrivateKeyPassPhrase",
+            kinds.SECRET,
+            "The pass phrase of the private key, if it has one.",
+            default_words="none",
+        ),
+    ] = None
+    tls_dh_params_filename: Annotated[
+        Path | None,
+        Row(
+            Section.TLS,
+            "TLSDHParamsFilename",
+            kinds.PATH,
+            "The PEM file with Diffie-Hellman parameters.",
+            default_words="none",
+        ),
+    ] = None
+
+    # --- connector and status page ------------------------------------------------------------------------
+
+    ichat_jabber_connector_path: Annotated[
+        str,
+        Row(
+            Section.CONNECTOR,
+            "IchatJabberConnectorPath",
+            kinds.TEXT,
+            "The Jabber connector's executable. A bare name is looked for beside the gateway's own "
+            "executable, then on the PATH.",
+        ),
+    ] = "ichat-gw-jc"
+    http_port: Annotated[
+        int, Row(Section.STATUS, "HttpPort", kinds.PORT, "The TCP port of the status page.")
+    ] = 5090
+    http_auth: Annotated[
+        bool,
+        Row(Section.STATUS, "HttpAuth", kinds.ON_OFF, "Whether the status page asks for a password."),
+    ] = False
+    http_auth_pwd: Annotated[
+        SecretStr,
+        Row(
+            Section.STATUS,
+            "HttpAuthPwd",
+            kinds.SECRET,
+            "The password of the status page.",
+            default_words="`admin`, as the original has it",
+        ),
+    ] = SecretStr("admin")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A row of the table with the field it belongs to."""
+
+    field: str
+    row: Row
+    required: bool
+    default: object
+    """What it is when nobody sets it; None when it is required, or none."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that it has in a file, the first one the manual's."""
+        return tuple(name for name in (self.row.name, self.row.alias, self.row.pair) if name)
+
+    @property
+    def default_text(self) -> str:
+        """The default as a reader of the reference wants it."""
+        if self.required:
+            return "required"
+        return self.row.default_words or f"`{self.row.kind.write(self.default)}`"
+
+
+def _setting(field: str, info: FieldInfo) -> Setting:
+    row = next(item for item in info.metadata if isinstance(item, Row))
+    default = None if info.is_required() else info.get_default(call_default_factory=False)
+    return Setting(field, row, info.is_required(), default)
+
+
+SETTINGS: tuple[Setting, ...] = tuple(_setting(name, info) for name, info in Settings.model_fields.items())
+"""The table, in the order of the file."""
+
+
+def key(name: str) -> str:
+    """Return a name as names are compared: in one case and without spaces.
+
+    COMPAT the original's manual: it writes `SIP Gateway Identity` once.
+    """
+    return "".join(name.split()).casefold()
+
+
+# COMPAT the original: a file may use the names of the flags too (`sp = 5070`).
+BY_KEY: dict[str, Setting] = {
+    key(name): setting
+    for setting in SETTINGS
+    for name in (*setting.names, setting.row.flag.removeprefix("-") if not setting.row.flag_turns_off else "")
+    if name
+}
+"""Every name that a file may use, by `key`."""

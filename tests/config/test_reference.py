@@ -1,0 +1,38 @@
+"""The documents made from the table are those in the repository."""
+
+from pathlib import Path
+
+from ichat_gw.config.load import load
+from ichat_gw.config.reference import REFERENCE, SAMPLE, main, reference, sample
+from ichat_gw.config.table import SETTINGS
+
+ROOT = Path(__file__).parents[2]
+REMEDY = "run: python -m ichat_gw.config.reference ."
+
+
+def test_the_reference_is_up_to_date() -> None:
+    assert (ROOT / REFERENCE).read_text(encoding="utf-8") == reference(), REMEDY
+
+
+def test_the_sample_is_up_to_date() -> None:
+    assert (ROOT / SAMPLE).read_text(encoding="utf-8") == sample(), REMEDY
+
+
+def test_both_name_every_setting() -> None:
+    for setting in SETTINGS:
+        for name in setting.names:
+            assert f"`{name}`" in reference()
+        assert f"\n{setting.row.name} =" in sample()
+
+
+def test_the_sample_is_a_configuration_without_fault_or_warning() -> None:
+    loaded = load(ROOT / SAMPLE)
+    assert loaded.warnings == ()
+    assert loaded.settings.jabber_component_name == "ichat-gw.jabber.company.com"
+    assert len(loaded.settings.translation_rules) == 2
+
+
+def test_both_are_written_by_one_command(tmp_path: Path) -> None:
+    main([str(tmp_path)])
+    assert (tmp_path / REFERENCE).read_text(encoding="utf-8") == reference()
+    assert (tmp_path / SAMPLE).read_text(encoding="utf-8") == sample()
