@@ -1,0 +1,347 @@
+"""Who is listened to, and where packets go."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ichat_gw.call.media import Side
+from ichat_gw.media.relay_messages import Learning, PartyCounters
+from ichat_gw.media.relay_session import Gate, RelaySession, Source, learning_for
+from ichat_gw.media.rtp import MAX_PACKET, Kind
+
+CALLER, CALLEE = Side.CALLER, Side.CALLEE
+NAMED = ("203.0.113.7", 5004)
+NAMED_RTCP = ("203.0.113.7", 5005)
+SAME_HOST = ("203.0.113.7", 40_000)
+OTHER_HOST = ("198.51.100.9", 5004)
+PARTNER = ("192.0.2.1", 6000)
+PARTNER_RTCP = ("192.0.2.1", 6001)
+
+
+def rtp(payload_type: int = 0, size: int = 172) -> bytearray:
+    return bytearray([0x80, payload_type]) + bytes(size - 2)
+
+
+def rtcp() -> bytearray:
+    return bytearray([0x80, 200, 0, 6]) + bytes(24)
+
+
+@pytest.mark.parametrize(
+    ("host", "signalled_from", "learning"),
+    [
+        ("127.0.0.1", "", Learning.NOTHING),
+        ("127.9.9.9", "192.0.2.1", Learning.NOTHING),
+        ("::1", "", Learning.NOTHING),
+        ("10.1.2.3", "10.1.2.3", Learning.NOTHING),
+        ("10.1.2.3", "203.0.113.7", Learning.ADDRESS),
+        ("172.16.0.1", "pbx.example.org", Learning.ADDRESS),
+        ("192.168.20.198", "", Learning.ADDRESS),
+        ("100.64.0.1", "", Learning.ADDRESS),
+        ("169.254.1.1", "", Learning.ADDRESS),
+        ("fd00::1", "", Learning.ADDRESS),
+        ("fe80::1", "", Learning.ADDRESS),
+        ("8.8.8.8", "", Learning.PORT),
+        ("8.8.8.8", "8.8.8.8", Learning.PORT),
+        ("2a00:1450::1", "", Learning.PORT),
+    ],
+)
+def test_how_far_a_description_is_believed(host: str, signalled_from: str, learning: Learning) -> None:
+    assert learning_for(host, signalled_from) is learning
+
+
+# Each row: what may be learnt, then (seconds since the offer/answer, source, let in?) in order; the window
+# is 5 s long.
+TABLE: list[tuple[str, Learning, list[tuple[float, Source, bool]]]] = [
+    (
+        "taken at its word",
+        Learning.NOTHING,
+        [
+            (0, OTHER_HOST, False),
+            (0, SAME_HOST, False),
+            (1, NAMED, True),
+            (1, SAME_HOST, False),
+            (99, NAMED, True),
+        ],
+    ),
+    (
+        "another port of the same host is learnt once",
+        Learning.PORT,
+        [
+            (0, OTHER_HOST, False),
+            (1, SAME_HOST, True),
+            (2, ("203.0.113.7", 40_001), False),
+            (99, SAME_HOST, True),
+        ],
+    ),
+    (
+        "any source is learnt once",
+        Learning.ADDRESS,
+        [(1, OTHER_HOST, True), (1, SAME_HOST, False), (99, OTHER_HOST, True), (99, SAME_HOST, False)],
+    ),
+    (
+        "nothing is learnt after the window",
+        Learning.ADDRESS,
+        [(5, OTHER_HOST, False), (5, SAME_HOST, False), (60, NAMED, True)],
+    ),
+    (
+        "who has been heard at the address named is not replaced",
+        Learning.ADDRESS,
+        [(0, NAMED, True), (0, OTHER_HOST, False), (99, NAMED, True)],
+    ),
+    (
+        "the address named overrules what was learnt, inside the window",
+        Learning.ADDRESS,
+        [(0, OTHER_HOST, True), (4.9, NAMED, True), (4.9, OTHER_HOST, False), (99, NAMED, True)],
+    ),
+    (
+        "but not after it",
+        Learning.ADDRESS,
+        [(0, OTHER_HOST, True), (5, NAMED, False), (99, OTHER_HOST, True)],
+    ),
+]
+
+
+@pytest.mark.parametrize(("learning", "packets"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_who_is_let_in(learning: Learning, packets: list[tuple[float, Source, bool]]) -> None:
+    gate = RelaySession().gate(CALLER, Kind.RTP)
+    gate.retarget(NAMED, learning, 5.0)
+    for now, source, admitted in packets:
+        assert gate.admits(source, now) is admitted, f"{source} after {now} s"
+        assert gate.target in (NAMED, gate.accepted)
+
+
+def test_nobody_is_let_in_before_the_description() -> None:
+    gate = Gate(Kind.RTP)
+    assert not gate.admits(NAMED, 0.0)
+    assert gate.target is None
+
+
+def test_the_same_description_again_changes_nothing() -> None:
+    gate = RelaySession().gate(CALLER, Kind.RTP)
+    gate.retarget(NAMED, Learning.ADDRESS, 5.0)
+    assert gate.admits(OTHER_HOST, 1.0)
+    gate.retarget(NAMED, Learning.ADDRESS, 105.0)
+    assert not gate.admits(SAME_HOST, 101.0)
+    assert not gate.admits(NAMED, 101.0)
+    assert gate.target == OTHER_HOST
+
+
+def test_the_same_description_again_while_nobody_was_heard_opens_the_window() -> None:
+    gate = RelaySession().gate(CALLER, Kind.RTP)
+    gate.retarget(NAMED, Learning.ADDRESS, 5.0)
+    gate.retarget(NAMED, Learning.ADDRESS, 105.0)
+    assert gate.admits(OTHER_HOST, 101.0)
+
+
+def test_another_address_moves_the_stream() -> None:
+    gate = RelaySession().gate(CALLER, Kind.RTP)
+    gate.retarget(NAMED, Learning.NOTHING, 0.0)
+    assert gate.admits(NAMED, 1.0)
+    gate.retarget(OTHER_HOST, Learning.NOTHING, 0.0)
+    assert not gate.admits(NAMED, 2.0)
+    assert gate.admits(OTHER_HOST, 2.0)
+    assert gate.target == OTHER_HOST
+
+
+def test_rtcp_is_learnt_only_from_the_host_of_rtp() -> None:
+    session = RelaySession()
+    session.retarget(CALLER, NAMED, NAMED_RTCP, Learning.ADDRESS, 5.0)
+    main, control = session.gate(CALLER, Kind.RTP), session.gate(CALLER, Kind.RTCP)
+    assert not control.admits(("198.51.100.9", 7), 1.0)
+    assert main.admits(OTHER_HOST, 1.0)
+    assert not control.admits(SAME_HOST, 1.0)
+    assert control.admits(("198.51.100.9", 7), 1.0)
+    # Who was taken for the party was not: it loses RTCP, too.
+    assert main.admits(NAMED, 2.0)
+    assert not control.admits(("198.51.100.9", 7), 2.0)
+    assert control.target == NAMED_RTCP
+    assert control.admits(NAMED_RTCP, 2.0)
+
+
+def test_rtcp_from_the_address_named_stays_when_rtp_is_corrected() -> None:
+    session = RelaySession()
+    session.retarget(CALLER, NAMED, NAMED_RTCP, Learning.ADDRESS, 5.0)
+    main, control = session.gate(CALLER, Kind.RTP), session.gate(CALLER, Kind.RTCP)
+    assert control.admits(NAMED_RTCP, 1.0)
+    assert main.admits(OTHER_HOST, 1.0)
+    assert main.admits(NAMED, 1.0)
+    assert control.accepted == NAMED_RTCP
+
+
+# --- a whole session --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Call:
+    """A session with both parties at addresses that are taken at their word."""
+
+    session: RelaySession
+
+    def send(self, side: Side, packet: bytearray, source: Source, kind: Kind = Kind.RTP) -> Source | None:
+        """A packet comes in at a port of `side`; where it goes."""
+        out = self.session.gate(side, kind).route(packet, source, 10.0)
+        return None if out is None else out.target
+
+
+@pytest.fixture
+def call() -> Call:
+    session = RelaySession()
+    session.retarget(CALLER, NAMED, NAMED_RTCP, Learning.NOTHING, 0.0)
+    session.retarget(CALLEE, PARTNER, PARTNER_RTCP, Learning.NOTHING, 0.0)
+    return Call(session)
+
+
+def test_both_ways(call: Call) -> None:
+    assert call.send(CALLER, rtp(), NAMED) == PARTNER
+    assert call.send(CALLEE, rtp(), PARTNER) == NAMED
+    assert call.send(CALLER, rtcp(), NAMED_RTCP, Kind.RTCP) == PARTNER_RTCP
+    assert call.send(CALLEE, rtcp(), PARTNER_RTCP, Kind.RTCP) == NAMED_RTCP
+    assert call.session.counters(CALLER, 12.0) == PartyCounters(
+        received=1, received_octets=172, rtcp_received=1, silent_for=2.0, source=NAMED
+    )
+
+
+def test_ichat_sends_rtcp_to_the_rtp_port(call: Call) -> None:
+    assert call.send(CALLER, rtcp(), NAMED) == PARTNER_RTCP
+    assert call.send(CALLER, rtcp(), NAMED_RTCP) is None
+    assert call.session.counters(CALLER, 10.0).rtcp_received == 1
+    assert call.session.counters(CALLER, 10.0).strangers == 1
+
+
+def test_rtcp_is_not_how_rtp_is_learnt() -> None:
+    session = RelaySession()
+    session.retarget(CALLER, NAMED, NAMED_RTCP, Learning.ADDRESS, 5.0)
+    assert session.gate(CALLER, Kind.RTP).route(rtcp(), OTHER_HOST, 1.0) is None
+    assert session.gate(CALLER, Kind.RTP).accepted is None
+
+
+@pytest.mark.parametrize(
+    ("packet", "kind"),
+    [
+        (bytearray(), Kind.RTP),
+        (bytearray(b"\r\n\r\n"), Kind.RTP),
+        (bytearray(172), Kind.RTP),
+        (rtp(70), Kind.RTP),
+        (rtp(size=MAX_PACKET + 1), Kind.RTP),
+        (rtp(), Kind.RTCP),
+        (bytearray(172), Kind.RTCP),
+    ],
+)
+def test_what_does_not_belong_here_is_dropped(call: Call, packet: bytearray, kind: Kind) -> None:
+    source = NAMED if kind is Kind.RTP else NAMED_RTCP
+    assert call.send(CALLER, packet, source, kind) is None
+    assert call.session.counters(CALLER, 10.0).malformed == 1
+    assert call.session.counters(CALLER, 10.0).received == 0
+
+
+def test_a_stranger_is_dropped(call: Call) -> None:
+    assert call.send(CALLER, rtp(), PARTNER) is None
+    assert call.send(CALLER, rtp(), SAME_HOST) is None
+    assert call.session.counters(CALLER, 10.0).strangers == 2
+    assert call.session.counters(CALLER, 10.0).silent_for is None
+
+
+def test_before_the_description() -> None:
+    session = RelaySession()
+    assert session.gate(CALLER, Kind.RTP).route(rtp(), NAMED, 1.0) is None
+    assert session.counters(CALLER, 1.0).early == 1
+
+
+def test_before_the_partner_is_known() -> None:
+    session = RelaySession()
+    session.retarget(CALLER, NAMED, None, Learning.NOTHING, 0.0)
+    assert session.gate(CALLER, Kind.RTP).route(rtp(), NAMED, 1.0) is None
+    assert session.counters(CALLEE, 1.0).unsent == 1
+    assert session.counters(CALLER, 1.0).received == 1
+
+
+def test_hold_keeps_audio_from_the_holder_but_not_rtcp(call: Call) -> None:
+    call.session.adjust(CALLEE, receives=False, renumbered=())
+    assert call.send(CALLER, rtp(), NAMED) is None
+    assert call.session.counters(CALLEE, 10.0).unsent == 1
+    assert call.send(CALLEE, rtp(), PARTNER) == NAMED  # music
+    assert call.send(CALLER, rtcp(), NAMED_RTCP, Kind.RTCP) == PARTNER_RTCP
+    call.session.adjust(CALLEE, receives=True, renumbered=())
+    assert call.send(CALLER, rtp(), NAMED) == PARTNER
+
+
+def test_payload_types_are_renumbered(call: Call) -> None:
+    call.session.adjust(CALLER, receives=True, renumbered=((96, 0),))
+    for before, after in ((96, 0), (96 | 0x80, 0x80), (8, 8)):
+        packet = rtp(before)
+        assert call.send(CALLER, packet, NAMED) == PARTNER
+        assert packet[1] == after
+    report = rtcp()
+    assert call.send(CALLER, report, NAMED) == PARTNER_RTCP
+    assert report == rtcp()
+
+
+# --- no sequence of packets ... ---------------------------------------------------------------------------
+
+STRANGERS = [SAME_HOST, OTHER_HOST, PARTNER, PARTNER_RTCP, ("198.51.100.9", 1), NAMED_RTCP]
+PACKETS = st.one_of(
+    st.just(rtp()),
+    st.just(rtcp()),
+    st.just(rtp(96)),
+    st.binary(max_size=40).map(bytearray),
+    st.just(bytearray()),
+)
+ATTACK = st.lists(
+    st.tuples(st.sampled_from(list(Kind)), PACKETS, st.sampled_from(STRANGERS), st.floats(0, 4)), max_size=25
+)
+
+
+@given(ATTACK)
+def test_a_stranger_never_passes_where_descriptions_are_believed(
+    attack: list[tuple[Kind, bytearray, Source, float]],
+) -> None:
+    session = RelaySession()
+    session.retarget(CALLER, NAMED, NAMED_RTCP, Learning.NOTHING, 0.0)
+    session.retarget(CALLEE, PARTNER, PARTNER_RTCP, Learning.NOTHING, 0.0)
+    now = 0.0
+    for kind, packet, source, pause in attack:
+        now += pause
+        gate = session.gate(CALLER, kind)
+        if kind is Kind.RTCP and source == NAMED_RTCP:
+            continue  # that is the party
+        assert gate.route(bytearray(packet), source, now) is None
+        assert (gate.accepted, gate.target) == (
+            (NAMED, NAMED) if kind is Kind.RTP else (NAMED_RTCP, NAMED_RTCP)
+        )
+    assert session.gate(CALLER, Kind.RTP).route(rtp(), NAMED, now) is session.gate(CALLEE, Kind.RTP)
+
+
+@given(st.sampled_from([Learning.PORT, Learning.ADDRESS]), ATTACK, ATTACK, st.booleans())
+def test_a_stranger_never_moves_a_party_that_has_been_heard(
+    learning: Learning,
+    inside: list[tuple[Kind, bytearray, Source, float]],
+    after: list[tuple[Kind, bytearray, Source, float]],
+    named_speaks_first: bool,
+) -> None:
+    """Whatever happens in the window: when it is over, who has been accepted stays, and nobody joins."""
+    session = RelaySession()
+    session.retarget(CALLER, NAMED, NAMED_RTCP, learning, 5.0)
+    session.retarget(CALLEE, PARTNER, PARTNER_RTCP, Learning.NOTHING, 0.0)
+    main = session.gate(CALLER, Kind.RTP)
+    if named_speaks_first:
+        assert main.route(rtp(), NAMED, 0.0) is not None
+    for kind, packet, source, _ in inside:
+        session.gate(CALLER, kind).route(bytearray(packet), source, 1.0)
+        if named_speaks_first:
+            assert main.accepted == NAMED
+        assert main.target in (NAMED, main.accepted)
+        if learning is Learning.PORT:
+            assert main.accepted is None or main.accepted[0] == NAMED[0]
+    settled = {kind: session.gate(CALLER, kind).accepted for kind in Kind}
+    now = 5.0
+    for kind, packet, source, pause in after:
+        now += pause
+        gate = session.gate(CALLER, kind)
+        out = gate.route(bytearray(packet), source, now)
+        assert gate.accepted in (settled[kind], NAMED if kind is Kind.RTP else NAMED_RTCP)
+        if settled[kind] is not None:
+            assert gate.accepted == settled[kind]
+        if out is not None:
+            assert source in (settled[kind], NAMED_RTCP)
