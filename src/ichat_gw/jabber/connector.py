@@ -50,9 +50,6 @@ LATER_SECONDS = 64.0
 MAX_LATER = 10_000
 """Most stanzas that are kept for that."""
 
-MAX_ADDRESS = 3 * jid.MAX_PART + 2
-"""Octets in the longest JID."""
-
 
 class Connector:
     """The whole XMPP side as one machine."""
@@ -229,7 +226,7 @@ class Connector:
             return [Dropped("stanza without a stream")]
         self._keepalive.heard(now)
         sender, contact = element.get("from", ""), jid.bare(element.get("to", ""))
-        if not sender or len(sender) > MAX_ADDRESS or len(contact) > MAX_ADDRESS:
+        if not sender or max(len(sender), len(contact)) > jid.MAX_CHARACTERS:
             return [Dropped("stanza from nobody")]
         if jid.domain(contact) != self._domain:
             return [Dropped("stanza not for us", contact)]
@@ -324,8 +321,8 @@ class Connector:
                 return self._calls_to.accepted(sender, contact, data, now)
             case exchange.Declined():
                 return self._calls_to.declined(sender, contact, now)
-            case exchange.CounterProposal():
-                # COMPAT iChat: some versions send one before they answer. Their `vc:response` decides.
+            case _:
+                # COMPAT iChat: some versions make a counter proposal first. Their `vc:response` decides.
                 return [Dropped("counter proposal")]
 
     def _iq_error(

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from ichat_gw.jabber import jid
+from ichat_gw.addressing.jid import Jid
 from ichat_gw.jabber.ichat import blob
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectorConfig:
-    """The connector's settings, in the words of the manual where it has them."""
+    """The connector's settings, in the words of the manual where it has them.
+
+    The derived values raise `InvalidJid` when the names cannot be parts of a JID.
+    """
 
     component: str
     """JabberComponentName: our domain on the XMPP server."""
@@ -30,12 +33,12 @@ class ConnectorConfig:
     @property
     def domain(self) -> str:
         """The component's name as the server writes it."""
-        return self.component.lower()
+        return Jid("", self.component).domain
 
     @property
     def control(self) -> str:
         """The control JID."""
-        return jid.normalise(f"{self.control_user}@{self.component}")
+        return str(Jid(self.control_user, self.component))
 
     @property
     def ping_target(self) -> str:

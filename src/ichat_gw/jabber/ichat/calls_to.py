@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from ichat_gw.addressing.jid import InvalidJid, Jid
 from ichat_gw.clock import Timers
 from ichat_gw.ipc.messages import (
     CancelIChatCall,
@@ -188,21 +189,21 @@ class CallsToIChat:
 
     def initiate(self, message: InitiateIChatCall, connected: bool, now: float) -> list[ConnectorCommand]:
         """Call a user, or one device, on behalf of a gateway JID."""
-        target, caller = jid.normalise(message.to), jid.normalise(message.from_)
-        user = jid.bare(target)
         if message.handle in self._by_handle:
             return [Dropped("call that is being made already")]
         if not connected:
             return _failed(message.handle, 503, DISCONNECTED)
-        if not jid.is_valid(target) or jid.domain(user) == self._domain:
+        target, caller = _read(message.to), _read(message.from_)
+        if target is None or target.domain == self._domain:
             return _failed(message.handle, 404, "the called JID is not one of an XMPP user")
-        if not jid.is_valid(caller) or jid.domain(caller) != self._domain or jid.resource(caller):
+        if caller is None or caller.domain != self._domain or caller.is_full:
             return _failed(message.handle, 400, "the calling JID is not one of this gateway")
-        if (caller, user) in self._by_pair:
+        call = _Call(message.handle, str(target.bare), str(target), str(caller), State.SEARCHING)
+        if (call.caller, call.user) in self._by_pair:
             return _failed(message.handle, 486, "another call between these two waits for its answer")
         if len(self._by_handle) >= MAX_CALLS:
             return _failed(message.handle, 503, "too many calls are being negotiated")
-        return self._begin(_Call(message.handle, user, target, caller, State.SEARCHING), now)
+        return self._begin(call, now)
 
     def cancel(self, message: CancelIChatCall, now: float) -> list[ConnectorCommand]:
         """Give up; nothing if that call is not one of these."""
@@ -394,6 +395,18 @@ class CallsToIChat:
         if self._users.devices(call.user):
             return _failed(call.handle, 486, "every iChat of the user is in a call or cannot take one")
         return _failed(call.handle, 408, "no iChat of the user showed up in time")
+
+
+def _read(text: str) -> Jid | None:
+    """The JID of a user or of a device in `text`, as the server will write it; None if it is none.
+
+    With a malformed address, or somebody else's, a stanza would cost us the stream.
+    """
+    try:
+        address = Jid.parse(text)
+    except InvalidJid:
+        return None
+    return address if address.local else None
 
 
 DISCONNECTED = "there is no connection to the XMPP server"

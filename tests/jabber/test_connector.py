@@ -1,0 +1,477 @@
+"""Routing, stopping, and that nothing whatever makes the connector raise or leaves something behind."""
+
+from xml.etree.ElementTree import Element, SubElement
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from ichat_gw.ipc.messages import (
+    AcceptIChatCall,
+    CancelIChatCall,
+    CheckSubscription,
+    ContinueIChatCall,
+    InitiateIChatCall,
+    JabberConnection,
+    Log,
+    Message,
+    NotifyIChatCallCancelled,
+    NotifyIChatCallFailed,
+    NotifyIChatCallProceeding,
+    NotifyIChatCallRequest,
+    ProceedingIChatCall,
+    RejectIChatCall,
+    SendSubscriptionResponse,
+    SipRegisterJabberUser,
+    SipUnregisterJabberUser,
+    Stop,
+)
+from ichat_gw.jabber import connector, stanza
+from ichat_gw.jabber.connector import Connector
+from ichat_gw.jabber.events import (
+    CloseStream,
+    ConnectorCommand,
+    Dropped,
+    ForgetSubscription,
+    Reconnect,
+    RememberSubscription,
+    SendStanza,
+    StanzaReceived,
+    StreamDown,
+    StreamUp,
+    Tell,
+)
+from jabber.scene import (
+    ALICE,
+    BLOB,
+    BOB,
+    BOOK,
+    COMPONENT,
+    CONFIG,
+    CONTROL,
+    DIAL,
+    DOWN,
+    HER_BLOB,
+    MAC,
+    UP,
+    Scene,
+    accepts,
+    calls,
+    cancels,
+    declines,
+    is_offline,
+    is_online,
+    presence_of_control,
+    refuses,
+    result,
+    rings,
+    takes,
+    vc,
+)
+
+# --- what is not for us ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("xml", "reason"),
+    [
+        (f"<presence to='{CONTROL}'/>", "stanza from nobody"),
+        (f"<presence from='{'x' * 4000}' to='{CONTROL}'/>", "stanza from nobody"),
+        (f"<presence from='{MAC}' to='{'x' * 4000}'/>", "stanza from nobody"),
+        (f"<presence from='{MAC}'/>", "stanza not for us"),
+        (f"<presence from='{MAC}' to='x@elsewhere'/>", "stanza not for us"),
+        (f"<presence from='{DIAL}' to='{CONTROL}' type='probe'/>", "stanza from ourselves"),
+        (f"<handshake from='{MAC}' to='{CONTROL}'/>", "not a stanza"),
+        (f"<presence from='{MAC}' to='{CONTROL}' type='x'/>", "presence of an unknown type"),
+        (f"<iq from='{MAC}' to='{CONTROL}' id='1' type='x'/>", "IQ of an unknown type"),
+        (f"<iq from='{MAC}' to='{CONTROL}' id='1'/>", "IQ of an unknown type"),
+        (
+            f"<iq from='{MAC}' to='{CONTROL}' type='get'><ping xmlns='urn:xmpp:ping'/></iq>",
+            "IQ without an id",
+        ),
+        (f"<iq from='{MAC}' to='{CONTROL}' id='1' type='error'/>", "error for no call"),
+        (vc("request", MAC, DIAL).replace("id='iChat_1'", ""), "IQ without an id"),
+    ],
+)
+def test_dropped(xml: str, reason: str) -> None:
+    (command,) = Scene().hears(xml)
+    assert isinstance(command, Dropped)
+    assert command.reason == reason
+
+
+def test_answers_are_not_answered() -> None:
+    scene = Scene()
+    scene.hears(f"<iq from='{MAC}' to='{CONTROL}' id='1' type='result'/>", then=[])
+    scene.hears(
+        f"<presence from='{MAC}' to='{DIAL}' type='error'/>", then=[Dropped("presence to a speed dial")]
+    )
+
+
+def test_stanzas_before_the_stream_is_up() -> None:
+    Scene(connected=False).hears(is_online(MAC), then=[Dropped("stanza without a stream")])
+
+
+def test_messages_that_only_we_send() -> None:
+    only_ours = Dropped("message that only we send")
+    for message in (Log("INFO", "x"), SipRegisterJabberUser(ALICE), NotifyIChatCallCancelled("x")):
+        Scene().is_told(message, then=[only_ours])
+
+
+def test_an_answer_to_a_call_of_the_other_direction() -> None:
+    scene = Scene()
+    scene.hears(accepts(MAC, DIAL), then=[result(from_=DIAL), Dropped("answer to no call")])
+    scene.hears(declines(MAC, DIAL), then=[result(from_=DIAL), Dropped("answer to no call")])
+    scene.hears(vc("cancel", MAC, BOB), then=[result(), Dropped("cancel of no call")])
+
+
+# --- the stream -----------------------------------------------------------------------------------------
+
+
+def test_the_gateway_hears_of_the_stream() -> None:
+    scene = Scene(connected=False)
+    refused = JabberConnection(False, "refused")
+    scene.disconnects("refused", then=[refused])
+    scene.disconnects("refused", then=[])
+    scene.disconnects("wrong password", then=[JabberConnection(False, "wrong password")])
+    scene.connects(then=[UP])
+    assert scene.connector.connected
+    scene.disconnects("refused", then=[refused])
+    assert not scene.connector.connected
+
+
+def test_only_so_much_is_kept_for_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connector, "MAX_LATER", 1)
+    scene = Scene(online=[MAC, BOOK])
+    scene.is_told(InitiateIChatCall(ALICE, BOB, "c"))
+    text = "there is no connection to the XMPP server"
+    full = Dropped("too many stanzas for a stream that is down")
+    scene.disconnects(then=[DOWN, NotifyIChatCallFailed("c", 503, text), full])
+    scene.connects(then=[UP, cancels(3, MAC)])
+
+
+# --- stopping -------------------------------------------------------------------------------------------
+
+
+def test_an_orderly_stop() -> None:
+    scene = Scene(subscriptions=[(ALICE, CONTROL), (ALICE, DIAL)], online=[MAC])
+    scene.is_told(InitiateIChatCall(ALICE, BOB, "out"))
+    scene.hears(calls(BOOK))
+    scene.is_told(ProceedingIChatCall(DIAL, BOOK, "t00000002", "in"))
+    scene.hears(calls(MAC))
+    scene.is_told(ProceedingIChatCall(DIAL, MAC, "t00000003", "in-2"))
+    scene.is_told(AcceptIChatCall(DIAL, MAC, "in-2"), then=[takes(4)])
+    scene.is_told(InitiateIChatCall("carol@x", BOB, "out-2"))
+    scene.hears(is_online("carol@x/1"))
+    scene.hears(accepts("carol@x/1"))
+    scene.is_told(
+        Stop(),
+        then=[
+            NotifyIChatCallCancelled("in"),
+            refuses(6, BOOK),
+            NotifyIChatCallFailed("out", 503, "there is no connection to the XMPP server"),
+            cancels(7, MAC),
+            f"<presence type='unavailable' to='{ALICE}' from='{DIAL}'/>",
+            f"<presence type='unavailable' to='{ALICE}' from='{CONTROL}'/>",
+            SipUnregisterJabberUser(ALICE),
+            SipUnregisterJabberUser("carol@x"),
+            CloseStream(),
+        ],
+    )
+    assert scene.connector.negotiations == 0
+    assert scene.connector.deadline() is None
+    scene.is_told(Stop(), then=[])
+    scene.hears(calls(), then=[])
+    scene.disconnects(then=[])
+
+
+def test_a_stop_without_a_stream_says_nothing() -> None:
+    scene = Scene(subscriptions=[(ALICE, CONTROL)], connected=False)
+    scene.is_told(Stop(), then=[CloseStream()])
+
+
+# --- the traces of the original, as one story -----------------------------------------------------------
+
+
+def test_trace_00_subscribe_and_register() -> None:
+    """What the original sent, letter for letter (its disco answers are in test_capabilities)."""
+    scene = Scene()
+    caps = (
+        "<c xmlns='http://jabber.org/protocol/caps' node='apple:ichat:caps' ver='448' "
+        "ext='avavail avcap audio'/>"
+    )
+    scene.hears(
+        f"<presence xml:lang='en' from='{ALICE}' to='{CONTROL}' type='subscribe'/>",
+        then=[
+            RememberSubscription(ALICE, CONTROL),
+            f"<presence type='subscribed' to='{ALICE}' from='{CONTROL}'/>",
+            f"<presence to='{ALICE}' from='{CONTROL}'><priority>0</priority></presence>",
+            f"<presence type='subscribe' to='{ALICE}' from='{CONTROL}'/>",
+        ],
+    )
+    scene.hears(f"<presence from='{ALICE}' to='{CONTROL}' type='subscribed'/>", then=[])
+    delayed = (
+        "<delay from='jabber.localhost' xmlns='urn:xmpp:delay' stamp='2026-11-22T20:07:31Z'/></presence>"
+    )
+    scene.hears(is_online(MAC).replace("</presence>", delayed), then=[SipRegisterJabberUser(ALICE)])
+    scene.hears(f"<presence from='{ALICE}' to='{CONTROL}' type='probe'/>", then=[presence_of_control(ALICE)])
+    scene.hears(
+        f"<presence xml:lang='en' from='{ALICE}' to='{DIAL}' type='subscribe'/>",
+        then=[CheckSubscription(DIAL, ALICE)],
+    )
+    scene.is_told(
+        SendSubscriptionResponse(DIAL, ALICE, True),
+        then=[
+            RememberSubscription(ALICE, DIAL),
+            f"<presence type='subscribed' to='{ALICE}' from='{DIAL}'/>",
+            f"<presence to='{ALICE}' from='{DIAL}'><priority>0</priority>{caps}</presence>",
+            f"<presence type='subscribe' to='{ALICE}' from='{CONTROL}'/>",
+        ],
+    )
+    scene.hears(is_online(MAC), then=[])
+
+
+def test_trace_54_two_resources() -> None:
+    scene = Scene(online=[BOOK, MAC])
+    scene.is_told(
+        InitiateIChatCall(ALICE, BOB, "h"),
+        then=[
+            presence_of_control(BOOK),
+            rings(1, BOOK),
+            NotifyIChatCallProceeding("h", BOOK),
+            presence_of_control(MAC),
+            rings(2, MAC),
+            NotifyIChatCallProceeding("h", MAC),
+        ],
+    )
+    scene.hears(accepts(MAC), then=[result(), ContinueIChatCall("h", MAC, HER_BLOB), cancels(3, BOOK)])
+
+
+# --- anything at all ------------------------------------------------------------------------------------
+
+PEOPLE = [ALICE, MAC, BOOK, "bob@jabber.localhost/x", "jabber.localhost", CONTROL, "", "@", "/", "a@b@c/d/e"]
+CONTACTS = [CONTROL, DIAL, BOB, COMPONENT, f"{DIAL}/x", "x@elsewhere", ""]
+SPACES = [
+    "jabber:component:accept",
+    "apple:iq:vc:request",
+    "apple:iq:vc:response",
+    "apple:iq:vc:cancel",
+    "apple:iq:vc:counterProposal",
+    "http://jabber.org/protocol/caps",
+    "http://jabber.org/protocol/disco#info",
+    "http://jabber.org/protocol/disco#items",
+    "jabber:iq:version",
+    "urn:xmpp:ping",
+    "urn:ietf:params:xml:ns:xmpp-stanzas",
+]
+NAMES = [
+    "presence", "iq", "message", "query", "error", "c", "show", "priority", "response", "connectData",
+    "VCNewCallerIPPortData", "body", "ping", "text", "item-not-found", "gone", "delay",
+]  # fmt: skip
+TYPES = [
+    "get", "set", "result", "error", "subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe",
+    "unavailable", "chat", "x",
+]  # fmt: skip
+VALUES = st.sampled_from(["0", "1", HER_BLOB, "away", "404", "apple:ichat:caps", "avavail"]) | st.text()
+TAGS = st.builds("{{{}}}{}".format, st.sampled_from(SPACES), st.sampled_from(NAMES))
+
+
+@st.composite
+def elements(draw: st.DrawFn, depth: int = 2) -> Element:
+    root = Element(
+        draw(TAGS) if depth < 2 else "{jabber:component:accept}" + draw(st.sampled_from(NAMES[:3]))
+    )
+    if depth == 2:
+        attributes = {
+            "from": st.sampled_from(PEOPLE),
+            "to": st.sampled_from(CONTACTS),
+            "type": st.sampled_from(TYPES),
+            "id": VALUES,
+        }
+    else:
+        attributes = {"node": VALUES, "ext": VALUES, "code": VALUES, "type": VALUES}
+    for name, values in attributes.items():
+        if draw(st.booleans() if depth < 2 else st.integers(0, 9)):
+            root.set(name, draw(values))
+    if draw(st.booleans()):
+        root.text = draw(VALUES)
+    if depth:
+        for child in draw(st.lists(elements(depth - 1), max_size=3)):
+            root.append(child)
+    return root
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(elements(), max_size=8))
+def test_any_stanzas(stanzas: list[Element]) -> None:
+    scene = Scene(online=[MAC])
+    scene.is_told(InitiateIChatCall(ALICE, BOB, "c"))
+    for stanza_ in stanzas:
+        for command in scene.happens(StanzaReceived(stanza_)):
+            assert not isinstance(command, (Reconnect, CloseStream))
+
+
+# --- any order ------------------------------------------------------------------------------------------
+
+USERS = [ALICE, "carol@jabber.localhost"]
+DEVICES = [MAC, BOOK, "carol@jabber.localhost/1"]
+GATEWAY_JIDS = [DIAL, BOB]
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Requests, responses, cancels, presence, handles and breaks of the stream, in any order.
+
+    Checked all the time: each call of the gateway gets at most one final word, and none after it gave up.
+    Checked at the end: when all calls are given up and time has passed, nothing is left.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scene = Scene(CONFIG, subscriptions=[(ALICE, CONTROL)])
+        self.last = 0
+        self.asked: dict[str, NotifyIChatCallRequest] = {}
+        self.handles: dict[str, NotifyIChatCallRequest] = {}
+        self.made: dict[str, InitiateIChatCall] = {}
+        self.final: set[str] = set()
+        self.given_up: set[str] = set()
+
+    def note(self, commands: list[ConnectorCommand]) -> None:
+        for command in commands:
+            match command:
+                case SendStanza():
+                    assert self.scene.connector.connected
+                case Tell(NotifyIChatCallRequest() as message):
+                    self.asked[message.request] = message
+                case Tell(NotifyIChatCallProceeding(handle=handle)):
+                    assert handle not in self.final | self.given_up
+                case Tell(ContinueIChatCall(handle=handle) | NotifyIChatCallFailed(handle=handle)):
+                    assert handle not in self.final | self.given_up
+                    self.final.add(handle)
+                case Tell(NotifyIChatCallCancelled(handle=handle)):
+                    assert handle in self.handles
+                case Tell() | Dropped() | RememberSubscription() | ForgetSubscription():
+                    pass
+                case _:
+                    raise AssertionError(command)
+
+    def tell(self, message: Message) -> None:
+        self.note(self.scene.is_told(message))
+
+    def handle(self) -> str:
+        self.last += 1
+        return f"h{self.last}"
+
+    @rule(user=st.sampled_from(USERS + DEVICES), caller=st.sampled_from(GATEWAY_JIDS))
+    def initiate(self, user: str, caller: str) -> None:
+        handle = self.handle()
+        self.made[handle] = InitiateIChatCall(user, caller, handle)
+        self.tell(self.made[handle])
+
+    @precondition(lambda self: self.made)
+    @rule(data=st.data())
+    def give_up(self, data: st.DataObject) -> None:
+        handle = data.draw(st.sampled_from(sorted(self.made)))
+        call = self.made.pop(handle)
+        self.given_up.add(handle)
+        self.tell(CancelIChatCall(call.to, call.from_, handle))
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data())
+    def proceed(self, data: st.DataObject) -> None:
+        request = data.draw(st.sampled_from(sorted(self.asked)))
+        asked = self.asked.pop(request)
+        handle = self.handle()
+        self.handles[handle] = asked
+        self.tell(ProceedingIChatCall(asked.to, asked.from_, request, handle))
+
+    @precondition(lambda self: self.handles)
+    @rule(data=st.data(), kind=st.sampled_from([AcceptIChatCall, RejectIChatCall, CancelIChatCall]))
+    def decide(self, data: st.DataObject, kind: type[AcceptIChatCall]) -> None:
+        handle = data.draw(st.sampled_from(sorted(self.handles)))
+        asked = self.handles[handle]
+        self.tell(kind(asked.to, asked.from_, handle))
+
+    @rule(
+        device=st.sampled_from(DEVICES),
+        contact=st.sampled_from([*GATEWAY_JIDS, CONTROL]),
+        say=st.sampled_from(
+            [
+                calls,
+                lambda device, contact: calls(device, contact, blob="ff"),
+                lambda device, contact: vc("cancel", device, contact),
+                lambda device, contact: vc("counterProposal", device, contact),
+                accepts,
+                declines,
+                lambda device, contact: (
+                    f"<iq type='error' from='{device}' to='{contact}' id='x'>"
+                    "<query xmlns='apple:iq:vc:request'/><error code='404'/></iq>"
+                ),
+            ]
+        ),
+    )
+    def says(self, device: str, contact: str, say: object) -> None:
+        self.note(self.scene.hears(say(device, contact)))  # type: ignore[operator]
+
+    @rule(
+        device=st.sampled_from(DEVICES),
+        show=st.sampled_from(["", "away", "dnd"]),
+        ext=st.sampled_from(["avavail", "avcap"]),
+    )
+    def online(self, device: str, show: str, ext: str) -> None:
+        self.note(self.scene.hears(is_online(device, ext, show)))
+
+    @rule(who=st.sampled_from(USERS + DEVICES))
+    def offline(self, who: str) -> None:
+        self.note(self.scene.hears(is_offline(who)))
+
+    @rule(seconds=st.sampled_from([0.1, 3.0, 5.0, 40.0, 700.0]))
+    def wait(self, seconds: float) -> None:
+        self.note(self.scene.waits(seconds))
+
+    @rule()
+    def stream_down(self) -> None:
+        self.note(self.scene.happens(StreamDown("gone")))
+
+    @rule()
+    def stream_up(self) -> None:
+        if not self.scene.connector.connected:
+            self.note(self.scene.happens(StreamUp()))
+
+    @invariant()
+    def a_timer_for_every_negotiation(self) -> None:
+        if self.scene.connector.negotiations:
+            assert self.scene.connector.deadline() is not None
+
+    def teardown(self) -> None:
+        for handle, call in list(self.made.items()):
+            self.given_up.add(handle)
+            self.tell(CancelIChatCall(call.to, call.from_, handle))
+        for handle, asked in list(self.handles.items()):
+            self.tell(RejectIChatCall(asked.to, asked.from_, handle))
+        self.note(self.scene.waits(64.0))
+        assert_empty(self.scene.connector)
+
+
+def assert_empty(connector: Connector) -> None:
+    """Nothing is left of any call, and nobody will wake up for one."""
+    assert connector.negotiations == 0
+    to, from_ = connector._calls_to, connector._calls_from
+    for table in (
+        to._by_handle, to._by_pair, to._by_user, to._by_id,
+        from_._calls, from_._by_request, from_._by_handle,
+    ):  # fmt: skip
+        assert not table
+    assert len(to._timers) == len(from_._timers) == 0
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+def test_presence_is_cheap() -> None:
+    """A presence stanza that changes nothing makes no command at all."""
+    scene = Scene(online=[MAC])
+    again = Element("{jabber:component:accept}presence", {"from": MAC, "to": CONTROL})
+    SubElement(again, "{http://jabber.org/protocol/caps}c", {"node": "apple:ichat:caps", "ext": "avavail"})
+    assert scene.happens(StanzaReceived(again)) == []
+    assert stanza.escape(BLOB) is BLOB
