@@ -1,9 +1,14 @@
 """The documents made from the table are those in the repository."""
 
+import runpy
+import sys
 from pathlib import Path
 
+import pytest
+
+from ichat_gw.config import reference as module
 from ichat_gw.config.load import load
-from ichat_gw.config.reference import REFERENCE, SAMPLE, main, reference, sample
+from ichat_gw.config.reference import REFERENCE, SAMPLE, reference, sample
 from ichat_gw.config.table import SETTINGS
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +37,8 @@ def test_the_sample_is_a_configuration_without_fault_or_warning() -> None:
     assert len(loaded.settings.translation_rules) == 2
 
 
-def test_both_are_written_by_one_command(tmp_path: Path) -> None:
-    main([str(tmp_path)])
+def test_both_are_written_by_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["reference", str(tmp_path)])
+    runpy.run_path(module.__file__, run_name="__main__")
     assert (tmp_path / REFERENCE).read_text(encoding="utf-8") == reference()
     assert (tmp_path / SAMPLE).read_text(encoding="utf-8") == sample()

@@ -68,24 +68,8 @@ def flags(*argv: str) -> list[tuple[str, str, str]]:
 
 
 def test_the_originals_flags() -> None:
-    argv = [
-        "-a",
-        "192.168.1.100",
-        "-d",
-        "10.0.0.1",
-        "-sp",
-        "5080",
-        "-tp",
-        "5081",
-        "-td",
-        "gw.company.com",
-        "-nk",
-        "-op",
-        "sip:p",
-        "-l",
-        "DEBUG",
-        "-gi",
-    ]
+    argv = ["-a", "192.168.1.100", "-d", "10.0.0.1", "-sp", "5080", "-tp", "5081", "-td", "gw.company.com"]
+    argv += ["-nk", "-op", "sip:p", "-l", "DEBUG", "-gi"]
     assert flags(*argv, '"gw" <sip:gw@h>') == [
         ("IPAddress", "192.168.1.100", "command line: -a"),
         ("DNSServers", "10.0.0.1", "command line: -d"),

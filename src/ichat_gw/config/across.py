@@ -100,7 +100,7 @@ class Check:
 
     def _where(self, field: str) -> str:
         given = self._given.get(field)
-        return f" ({given.place})" if given else ", by default"
+        return f" ({given.place if given else 'by default'})"
 
 
 def _pairs(least: int, most: int) -> int:
