@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ichat_gw.addressing.sip_grammar import (
@@ -53,6 +53,7 @@ def test_quoted_string_left_open(text: str) -> None:
         quoted_end(text, 0)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_quote_and_unquote(text: str) -> None:
     quoted = quote(text)

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ichat_gw.addressing.sip_grammar import InvalidSyntax
@@ -196,6 +196,7 @@ def test_not_equivalent(a: str, b: str) -> None:
     assert not SipUri.parse(b).equivalent(SipUri.parse(a))
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_parses_or_is_refused(text: str) -> None:
     for candidate in (text, f"sip:{text}", f"sip:a@{text}"):
@@ -208,6 +209,7 @@ def test_any_text_parses_or_is_refused(text: str) -> None:
         assert isinstance(uri.user_decoded + uri.address + (uri.param("lr") or ""), str)
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1, alphabet=st.characters(exclude_categories=["Cs"])))
 def test_any_user_can_be_written(user: str) -> None:
     assert SipUri.parse(str(SipUri.build(user, "h"))).user_decoded == user
@@ -307,6 +309,7 @@ def test_control_characters_never_get_through() -> None:
     assert NameAddr.parse('"a\udcffb" <sip:a@b>').display_name == "a\ufffdb"
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_clean_text_can_be_written_anywhere(text: str) -> None:
     cleaned = clean_text(text)
@@ -315,6 +318,7 @@ def test_clean_text_can_be_written_anywhere(text: str) -> None:
     assert not any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in cleaned)
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_any_text_is_an_address_or_refused(name: str, text: str) -> None:
     for candidate in (text, f'"{name}" <sip:a@b>{text}', f"{name} <sip:{text}>", f"<sip:a@b>;{name}={text}"):
@@ -325,6 +329,7 @@ def test_any_text_is_an_address_or_refused(name: str, text: str) -> None:
         assert NameAddr.parse(str(address)) == address
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_display_name_can_be_written(name: str) -> None:
     assert NameAddr.parse(str(NameAddr(name, "sip:a@b"))).display_name == clean_text(name)

@@ -188,8 +188,10 @@ def test_not_sip(data: bytes) -> None:
         (INVITE.replace(b"Timestamp: 54", b"Timestamp 54"), 400, "Header Without A Name"),
         (INVITE.replace(b"Timestamp: 54", b": 54"), 400, "Header Without A Name"),
         (INVITE.replace(b"Timestamp: 54", b"Time\xffstamp: 54"), 400, "Header Without A Name"),
-        (INVITE.replace(b"Timestamp: 54", b"Timestamp: 5\n4"), 400, "Line Break In A Header"),
-        (INVITE.replace(b"Timestamp: 54", b"Timestamp: 5\r4"), 400, "Line Break In A Header"),
+        (INVITE.replace(b"Timestamp: 54", b"Timestamp: 5\n4"), 400, "Line Break Or NUL In A Header"),
+        (INVITE.replace(b"Timestamp: 54", b"Timestamp: 5\r4"), 400, "Line Break Or NUL In A Header"),
+        (INVITE.replace(b"Timestamp: 54", b"Timestamp: 5\0"), 400, "Line Break Or NUL In A Header"),
+        (INVITE.replace(b"Timestamp: 54", b'X: "\\\0'), 400, "Line Break Or NUL In A Header"),
         (INVITE.replace(b"Timestamp: 54", b"X: " + b"x" * MAX_VALUE), 513, "Header Too Long"),
         (INVITE.replace(b"Timestamp: 54", b"\r\n".join([b"X: x"] * MAX_HEADERS)), 513, "Too Many Headers"),
         (without(INVITE, b"To"), 400, "Missing To Header"),
@@ -238,6 +240,9 @@ def test_refused(data: bytes, status: int, text: str) -> None:
         RESPONSE.replace(b"SIP/2.0 200", b"SIP/2.0 700"),
         RESPONSE.replace(b"SIP/2.0 200", b"SIP/2.0  200"),
         RESPONSE.replace(b"SIP/2.0 200", b"SIP/2.0 4294967301"),
+        RESPONSE.replace(b"200 OK", b"200 O\0K"),
+        RESPONSE.replace(b"200 OK", b"200 O\rK"),
+        RESPONSE.replace(b"200 OK", b"200 \nOK"),
         RESPONSE.replace(b"Content-Length: 0", b"Content-Length: 1"),
         without(RESPONSE, b"Via"),
         b"SIP/2.0 200 OK\r\n\r\n",
@@ -408,7 +413,7 @@ def survives(data: bytes) -> None:
     except MalformedMessage as refused:
         error = refused
     else:
-        survives_reading_and_writing(message, data)
+        survives_reading_and_writing(message)
         return
     assert (error.status is None) is (error.request is None)
     if error.request is not None:
@@ -416,14 +421,10 @@ def survives(data: bytes) -> None:
         response_to(error.request, error.status or 0, error.text, to_tag="t").to_bytes()
 
 
-def survives_reading_and_writing(message: Message, data: bytes) -> None:
+def survives_reading_and_writing(message: Message) -> None:
     for name in ACCESSORS.split():
         getattr(message, name)
-    try:
-        again = parse(message.to_bytes())
-    except UnsafeHeader:
-        assert b"\0" in data
-        return
+    again = parse(message.to_bytes())
     assert again.headers.get("Content-Length") == str(len(message.body))
     message.headers.remove("Content-Length")
     again.headers.remove("Content-Length")
@@ -439,6 +440,7 @@ def survives_reading_and_writing(message: Message, data: bytes) -> None:
         assert (again.status, again.reason) == (message.status, message.reason)
 
 
+@settings(deadline=None)
 @given(st.binary())
 @example(b"\r\n")
 def test_any_bytes(data: bytes) -> None:
@@ -455,7 +457,7 @@ SPICE = """
 INSERTS = [*(word.encode() for word in SPICE.split()), *(unquote_to_bytes(word) for word in SPICE.split())]
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     st.sampled_from(MESSAGES),
     st.lists(st.tuples(st.integers(0, 700), st.integers(0, 4), st.sampled_from(INSERTS)), max_size=4),
@@ -467,6 +469,7 @@ def test_mutated_messages(data: bytes, cuts: list[tuple[int, int, bytes]]) -> No
     survives(data)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(MESSAGES), st.integers(0, 2**32))
 def test_shuffled_header_lines(data: bytes, seed: int) -> None:
     head, empty, body = data.partition(b"\r\n\r\n")
@@ -481,6 +484,7 @@ value = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(token.map(lambda t: "X-" + t), value)), st.binary(), token)
 def test_round_trip_of_what_we_write(extra: list[tuple[str, str]], body: bytes, method: str) -> None:
     base = [

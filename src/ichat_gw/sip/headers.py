@@ -202,19 +202,18 @@ class Headers:
         breaks = len(lines) + 1
         if text.count("\r") != breaks or text.count("\n") != breaks:
             raise UnsafeHeader("there is a line break inside the start line or a header value")
-        if "\0" in text:
-            for line in lines:
-                _refuse_bare_nul(line)
+        if "\0" in text and any(holds_bare_nul(line) for line in lines):
+            raise UnsafeHeader("there is a bare NUL in the start line or a header value")
         try:
             return text.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError:
             raise UnsafeHeader("a header value holds a lone surrogate, which has no UTF-8 form") from None
 
 
-def _refuse_bare_nul(line: str) -> None:
-    """Let a line pass that holds NUL only as a quoted-pair in a quoted string.
+def holds_bare_nul(line: str) -> bool:
+    """Tell whether there is a NUL in the line that is not a quoted-pair in a quoted string.
 
-    RFC 4475 section 3.1.1.2 shows such a To as valid, and a response has to echo it.
+    RFC 4475 section 3.1.1.2 shows a To with a quoted one as valid, and a response has to echo it.
     """
     quoted = escaped = False
     for char in line if "\0" in line else "":
@@ -225,6 +224,5 @@ def _refuse_bare_nul(line: str) -> None:
         elif char == "\\":
             escaped = quoted
         elif char == "\0":
-            raise UnsafeHeader("there is a bare NUL in the start line or a header value")
-    if quoted:
-        raise UnsafeHeader("there is a NUL in a quoted string that is not closed")
+            return True
+    return quoted  # a quoted string that is not closed is none

@@ -14,7 +14,7 @@ from ichat_gw.addressing.sip_uri import InvalidSipUri, NameAddr, SipUri
 from ichat_gw.errors import GatewayError
 from ichat_gw.sip import typed
 from ichat_gw.sip.fields import CSeq, Via
-from ichat_gw.sip.headers import Headers, UnsafeHeader, header_key
+from ichat_gw.sip.headers import Headers, UnsafeHeader, header_key, holds_bare_nul
 from ichat_gw.sip.reasons import REASONS, reason_phrase
 
 __all__ = [
@@ -234,7 +234,8 @@ def parse(data: bytes) -> Request | Response:
     """Make a message of one datagram (RFC 3261 sections 7 and 18.3).
 
     Bytes behind the end that Content-Length gives are ignored; white space behind the version and line
-    breaks before the start line are borne. Raises NotSip or MalformedMessage.
+    breaks before the start line are borne. Raises NotSip or MalformedMessage. What is returned can always
+    be written again: its `to_bytes`, and that of a response to it, do not raise.
     """
     if data[:1] in (b"\r", b"\n"):  # section 7.5; a datagram of nothing else is a keep-alive
         data = data.lstrip(b"\r\n")
@@ -261,6 +262,8 @@ def _parse_response(start_line: str, lines: list[str], complete: bool, body: byt
         status = decimal(code, 699)
         if version.upper() != "SIP/2.0" or len(code) != 3 or status is None or status < 100:
             raise MalformedMessage("Bad Status Line")
+        if "\r" in reason or "\n" in reason or "\0" in reason:
+            raise MalformedMessage("Bad Reason Phrase")
         response = Response(status, reason, _parse_headers(lines, complete))
         _check_headers(response)
         response.body = _cut_body(response.headers, body)
@@ -319,8 +322,8 @@ def _parse_headers(lines: list[str], complete: bool) -> Headers:
             raise MalformedMessage("Header Without A Name")
         if len(value) > MAX_VALUE:
             raise MalformedMessage("Header Too Long", 513)
-        if "\r" in value or "\n" in value:
-            raise MalformedMessage("Line Break In A Header")
+        if "\r" in value or "\n" in value or ("\0" in value and holds_bare_nul(value)):
+            raise MalformedMessage("Line Break Or NUL In A Header")
         entries.append((header_key(name), name, value.strip(WS)))
     return Headers.of_entries(entries)
 
