@@ -26,10 +26,18 @@ from peers.program import Program, find
 class Baresip:
     """The phone, with one account that calls without a registrar and answers by itself."""
 
-    def __init__(self, directory: Path, user: str, *, sound: Sequence[int], answers: bool = True) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        user: str,
+        *,
+        sound: Sequence[int],
+        answers: bool = True,
+        port: int | None = None,
+    ) -> None:
         self.directory = directory
         self.user = user
-        self.port = free_port()
+        self.port = port or free_port()
         self.sound = list(sound)
         self._answers = answers
         self._control = free_port()

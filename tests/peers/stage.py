@@ -1,9 +1,13 @@
 """Everything that a call needs, on loopback: Prosody, the gateway, a simulated iChat and a SIPp phone."""
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from slixmpp.exceptions import IqError
 
 from peers.gateway import GatewayProcess
 from peers.ichat import SimulatedIChat
@@ -68,6 +72,19 @@ class Stage:
         """
         await self.ichat.query(self.gateway.control, "http://jabber.org/protocol/disco#info")
         self.ichat.forget()
+
+    async def connected(self, within: float = 20.0) -> None:
+        """`settle`, as soon as the component is connected (again)."""
+        give_up = time.monotonic() + within
+        while True:
+            try:
+                await self.settle()
+            except IqError:
+                if time.monotonic() > give_up:
+                    raise
+                await asyncio.sleep(0.1)
+            else:
+                return
 
     async def __aenter__(self) -> Self:
         try:
