@@ -10,6 +10,7 @@ A disabled level costs a method call and a look into a dictionary. Libraries tha
 logging come out the same way; what they call DEBUG is shown at STACK.
 """
 
+import contextlib
 import logging
 import sys
 import traceback
@@ -124,7 +125,7 @@ def log_as(log: Logger, level: str, event: str, /, **fields: Any) -> None:
 class _Lines(logging.Handler):
     """Writes each record once, as one line, to the console and the file."""
 
-    def __init__(self, console: TextIO | None, form: Format) -> None:
+    def __init__(self, console: TextIO, form: Format) -> None:
         super().__init__()
         self.console = console
         self.file: LogFile | None = None
@@ -155,13 +156,10 @@ class _Lines(logging.Handler):
     def _write(self, line: str) -> None:
         if self.file is not None:
             self.file.write(line)
-        if self.console is not None:
-            try:
-                self.console.write(line.encode("utf-8", "backslashreplace").decode() + "\n")
-                self.console.flush()
-            except (OSError, ValueError):
-                # The terminal is gone or the stream closed: the file has the line.
-                pass
+        # The terminal may be gone or the stream closed: the file has the line.
+        with contextlib.suppress(OSError, ValueError):
+            self.console.write(line.encode("utf-8", "backslashreplace").decode() + "\n")
+            self.console.flush()
 
     def trouble(self, text: str) -> None:
         """Say on the console that the file fails."""
