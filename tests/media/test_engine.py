@@ -661,6 +661,14 @@ def test_no_worker_comes() -> None:
     assert scene.drain() == []
 
 
+def test_a_worker_that_says_twice_that_it_has_started() -> None:
+    scene = Scene()
+    scene.offer(PHONE)
+    scene.drain()
+    scene.say(Started(1, 1024))
+    assert scene.drain() == []
+
+
 def test_released_before_the_worker_comes() -> None:
     scene = Scene(up=False)
     scene.ask(MediaOffer(1, CALLER, PHONE, ""))

@@ -215,6 +215,8 @@ class _Call:
     """Its first request has been met, so the bridge relies on it."""
     asked: _Asked | None = None
     """What waits for ports to be opened."""
+    opening: Side | None = None
+    """Whose ports those are."""
     queue: deque[_Request] = field(default_factory=deque)
     ordered: bool = False
     """The worker has been told to open something for it."""
@@ -397,8 +399,8 @@ class RelayEngine:
         party.local = LocalSession(self._rng.getrandbits(31), address, party.port)
         self._at[address, party.port] = call, side
         self._timers.set(call.session, now + self._config.patience)
-        if self._ready:
-            self._open(call, side, party.local)
+        call.opening = side
+        self._open(call, side)
         return True
 
     def _choose_address(self, towards: str, audio: Audio | None) -> str:
@@ -415,46 +417,45 @@ class RelayEngine:
             raise NotAcceptable(f"its address {host} cannot be reached from {address}")
         return address
 
-    def _opening(self, call: _Call) -> tuple[Side, _Party, LocalSession] | None:
-        """The party whose ports are being opened."""
-        for side, party in call.parties.items():
-            if party.local is not None and not party.opened:
-                return side, party, party.local
-        return None
+    def _open(self, call: _Call, side: Side) -> None:
+        """Tell the worker, if there is one; else it is told when it has started."""
+        local = call.parties[side].local
+        if self._ready and local is not None:
+            call.ordered = True
+            self._order(Open(call.session, side, local.address, local.port))
 
-    def _opened(self, call: _Call, side: Side, now: float) -> None:
-        party = call.parties[side]
-        if party.opened or call.asked is None:
-            return
-        asked, call.asked = call.asked, None
-        party.opened = True
-        self._timers.clear(call.session)
+    def _opened(self, call: _Call, now: float) -> None:
+        """The ports that a request waits for are open."""
+        assert call.opening is not None
+        call.parties[call.opening].opened = True
+        asked = self._stop_waiting(call)
         try:
             self._meet(call, asked)
         except NotAcceptable as error:
             self._fail(call, asked.request, error, now)
         self._advance(call, now)
 
-    def _open(self, call: _Call, side: Side, local: LocalSession) -> None:
-        call.ordered = True
-        self._order(Open(call.session, side, local.address, local.port))
-
     def _cannot_open(self, call: _Call, error: _CannotMeet, now: float) -> None:
         """The ports that a request waits for will not be there; a later request may try again."""
-        opening = self._opening(call)
-        if opening is not None and call.asked is not None:
-            _, party, local = opening
-            del self._at[local.address, local.port]
-            party.local = None
-            self._timers.clear(call.session)
-            asked, call.asked = call.asked, None
-            self._fail(call, asked.request, error, now)
-            self._advance(call, now)
+        assert call.opening is not None
+        party = call.parties[call.opening]
+        assert party.local is not None
+        del self._at[party.local.address, party.port]
+        party.local = None
+        asked = self._stop_waiting(call)
+        self._fail(call, asked.request, error, now)
+        self._advance(call, now)
+
+    def _stop_waiting(self, call: _Call) -> _Asked:
+        """Ports are open, or will not be. The request that waited for them."""
+        assert call.asked is not None
+        asked, call.asked, call.opening = call.asked, None, None
+        self._timers.clear(call.session)
+        return asked
 
     def _open_failed(self, call: _Call, failed: OpenFailed, now: float) -> None:
         party = call.parties[failed.side]
-        if party.local is None or party.opened:
-            return
+        assert party.local is not None
         address = party.local.address
         text = f"{address}, ports {party.port} and {party.port + 1}: {failed.text}"
         if failed.fault is not BindFault.PORT:
@@ -471,7 +472,7 @@ class RelayEngine:
         party.port = port
         party.local = LocalSession(party.local.id, address, port)
         self._at[address, port] = call, failed.side
-        self._open(call, failed.side, party.local)
+        self._open(call, failed.side)
 
     # --- meeting a request --------------------------------------------------------------------------------
 
@@ -605,7 +606,7 @@ class RelayEngine:
         """The bridge has no more to do with this call."""
         del self._calls[call.handle]
         call.closing = True
-        call.asked = None
+        call.asked = call.opening = None
         call.queue.clear()
         if self._ready and call.ordered:
             self._timers.set(call.session, now + self._config.patience)
@@ -644,9 +645,8 @@ class RelayEngine:
         if isinstance(reply, Started):
             self._ready = True
             for call in self._sessions.values():
-                if (opening := self._opening(call)) is not None:
-                    side, _, local = opening
-                    self._open(call, side, local)
+                if call.opening is not None:
+                    self._open(call, call.opening)
             return
         known = self._sessions.get(reply.session)
         match reply:
@@ -657,10 +657,10 @@ class RelayEngine:
                 if known is not None and known.closing:
                     self._forget(known, CallCounters(caller, callee), now)
             case Opened(_, side):
-                if known is not None and not known.closing:
-                    self._opened(known, side, now)
+                if known is not None and known.opening is side:
+                    self._opened(known, now)
             case OpenFailed(_, side):
-                if known is not None and not known.closing:
+                if known is not None and known.opening is side:
                     self._open_failed(known, reply, now)
 
     def _worker_lost(self, text: str, now: float) -> None:

@@ -127,7 +127,9 @@ class Gate:
             if self.kind is Kind.RTP and self.accepted is not None:
                 # Whom we took for the party is not: do not keep its RTCP either.
                 self.companion.unlearn()
-        elif self.accepted is not None or now >= self._window_ends or not self._may_learn(source):
+        elif (
+            self.accepted is not None or now >= self._window_ends or not self._may_learn(source, self._named)
+        ):
             return False
         self._accept(source)
         return True
@@ -164,15 +166,12 @@ class Gate:
         if self.accepted != self._named:
             self._accept(None)
 
-    def _may_learn(self, source: Source) -> bool:
-        if self._learning is Learning.NOTHING or self._named is None:
-            return False
+    def _may_learn(self, source: Source, named: Source) -> bool:
         if self._learning is Learning.PORT:
-            return source[0] == self._named[0]
-        if self.kind is Kind.RTP:
-            return True
+            return source[0] == named[0]
         rtp = self.companion.accepted
-        return rtp is not None and source[0] == rtp[0]
+        beside_rtp = rtp is not None and source[0] == rtp[0]
+        return self._learning is Learning.ADDRESS and (self.kind is Kind.RTP or beside_rtp)
 
     def _accept(self, source: Source | None) -> None:
         self.accepted = source

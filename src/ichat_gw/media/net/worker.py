@@ -300,6 +300,7 @@ def main() -> int:
         return 1
     finally:
         worker.close()
+        os.close(replies)
     return 0
 
 

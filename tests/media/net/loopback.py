@@ -1,0 +1,182 @@
+"""A relay worker on a thread of the test, and UDP parties around it, all on loopback."""
+
+import os
+import select
+import socket
+import threading
+import time
+from collections import deque
+from types import TracebackType
+
+from ichat_gw.call.media import Side
+from ichat_gw.media.net.worker import Worker
+from ichat_gw.media.relay_messages import (
+    FrameCutter,
+    Learning,
+    Open,
+    Opened,
+    Order,
+    PartyCounters,
+    Query,
+    Report,
+    Retarget,
+    WorkerReply,
+    frame,
+    read_reply,
+)
+
+PATIENCE = 5.0
+"""Seconds until a test gives up waiting for what should come at once."""
+
+
+def rtp(number: int = 0, payload_type: int = 0, size: int = 172) -> bytes:
+    return bytes([0x80, payload_type]) + number.to_bytes(2, "big") + bytes(size - 4)
+
+
+def rtcp(size: int = 28) -> bytes:
+    return bytes([0x80, 200]) + (size // 4 - 1).to_bytes(2, "big") + bytes(size - 4)
+
+
+class Party:
+    """A UDP socket on a free port of its own."""
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((host, 0))
+        self.socket.settimeout(PATIENCE)
+        self.address: tuple[str, int] = self.socket.getsockname()[:2]
+
+    def send(self, packet: bytes, port: int, host: str | None = None) -> None:
+        self.socket.sendto(packet, (host or self.address[0], port))
+
+    def take(self) -> tuple[bytes, int]:
+        """The next packet, and the port that it came from."""
+        packet, source = self.socket.recvfrom(4096)
+        return packet, source[1]
+
+    def waiting(self) -> int:
+        """Take whatever is there; how many packets that was."""
+        count = 0
+        while select.select([self.socket], [], [], 0)[0]:
+            self.take()
+            count += 1
+        return count
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+def free_pair(host: str = "127.0.0.1") -> int:
+    """An even port that is free, and so is the next."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in range(20_000 + os.getpid() % 5_000 * 2, 40_000, 2):
+        with socket.socket(family, socket.SOCK_DGRAM) as one, socket.socket(family, socket.SOCK_DGRAM) as two:
+            try:
+                one.bind((host, port))
+                two.bind((host, port + 1))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free ports")
+
+
+class LoopbackWorker:
+    """Runs a `Worker` on a thread; orders and replies go through real pipes."""
+
+    def __init__(self) -> None:
+        orders, self.to_worker = os.pipe()
+        self.from_worker, replies = os.pipe()
+        self.worker = Worker(orders, replies)
+        self.ends = [orders, replies]
+        self.error: Exception | None = None
+        self.thread = threading.Thread(target=self._run)
+        self.cutter = FrameCutter()
+        self.replies: deque[WorkerReply] = deque()
+        self.queries = 0
+
+    def _run(self) -> None:
+        try:
+            self.worker.run()
+        except Exception as error:
+            self.error = error
+        finally:
+            self.worker.close()
+            for end in self.ends:
+                os.close(end)
+
+    def __enter__(self) -> "LoopbackWorker":
+        self.thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end_orders()
+        self.thread.join(PATIENCE)
+        assert not self.thread.is_alive()
+        self.end_replies()
+        if kind is None and self.error is not None:
+            raise self.error
+
+    def end_orders(self) -> None:
+        if self.to_worker >= 0:
+            os.close(self.to_worker)
+            self.to_worker = -1
+
+    def end_replies(self) -> None:
+        if self.from_worker >= 0:
+            os.close(self.from_worker)
+            self.from_worker = -1
+
+    def order(self, *orders: Order) -> None:
+        os.write(self.to_worker, b"".join(map(frame, orders)))
+
+    def reply(self) -> WorkerReply:
+        while not self.replies:
+            assert select.select([self.from_worker], [], [], PATIENCE)[0], "no reply"
+            self.replies.extend(map(read_reply, self.cutter.feed(os.read(self.from_worker, 65_536))))
+        return self.replies.popleft()
+
+    def counters(self, session: int = 1) -> tuple[PartyCounters, PartyCounters]:
+        self.queries += 1
+        self.order(Query(session, self.queries))
+        report = self.reply()
+        assert isinstance(report, Report)
+        assert report.query == self.queries
+        return report.caller, report.callee
+
+    def settled(self, packets: int, session: int = 1) -> tuple[PartyCounters, PartyCounters]:
+        """The counters once that many packets in all have been judged."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            both = self.counters(session)
+            judged = sum(
+                each.received + each.rtcp_received + each.strangers + each.malformed + each.early
+                for each in both
+            )
+            if judged == packets:
+                return both
+            assert judged < packets, both
+            assert time.monotonic() < until, f"{judged} of {packets} packets arrived: {both}"
+
+    def open(self, side: Side, host: str = "127.0.0.1", session: int = 1) -> int:
+        """Open a free port pair for `side`; its RTP port."""
+        port = free_pair(host)
+        self.order(Open(session, side, host, port))
+        assert self.reply() == Opened(session, side)
+        return port
+
+    def point(
+        self,
+        side: Side,
+        main: Party | tuple[str, int],
+        control: Party | tuple[str, int] | None = None,
+        learning: Learning = Learning.NOTHING,
+        session: int = 1,
+        window: float = 60.0,
+    ) -> None:
+        """Point the relay at a party, and wait until it has been."""
+        rtp_at = main.address if isinstance(main, Party) else main
+        rtcp_at = control.address if isinstance(control, Party) else control
+        self.order(Retarget(session, side, rtp_at, rtcp_at, learning, window))
+        self.counters(session)

@@ -1,0 +1,291 @@
+"""The relay process: an engine and a real worker on loopback, and what happens when one of them dies."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from random import Random
+
+import psutil
+import pytest
+
+from ichat_gw.call.media import (
+    MediaAnswer,
+    MediaLost,
+    MediaOffer,
+    MediaReady,
+    MediaRelease,
+    MediaReply,
+    MediaRequest,
+    Side,
+)
+from ichat_gw.media.engine import (
+    EngineCommand,
+    EngineConfig,
+    EngineEvent,
+    FromWorker,
+    MediaFor,
+    MediaOver,
+    RelayEngine,
+    ToCall,
+    ToWorker,
+    WorkerLost,
+)
+from ichat_gw.media.net import relay as module
+from ichat_gw.media.net.relay import RelayProcess
+from ichat_gw.media.relay_messages import Close, Started
+from ichat_gw.media.sdp import SessionDescription
+from tests.media.net.loopback import PATIENCE, Party, free_pair, rtcp, rtp
+
+
+class Gateway:
+    """What the app does with the two: events in, commands out."""
+
+    def __init__(self) -> None:
+        # A pair that somebody else has is passed over.
+        first = free_pair()
+        self.engine = RelayEngine(
+            EngineConfig(first, first + 63, port_rest=0.0), lambda host: "127.0.0.1", Random(os.getpid())
+        )
+        self.relay = RelayProcess(self.hear)
+        self.clock = asyncio.get_running_loop().time
+        self.replies: asyncio.Queue[MediaReply] = asyncio.Queue()
+        self.over: asyncio.Queue[MediaOver] = asyncio.Queue()
+        self.started: asyncio.Queue[Started] = asyncio.Queue()
+
+    def hear(self, event: EngineEvent) -> None:
+        if isinstance(event, FromWorker) and isinstance(event.reply, Started):
+            self.started.put_nowait(event.reply)
+        self._do(self.engine.receive(event, self.clock()))
+
+    def _do(self, commands: list[EngineCommand]) -> None:
+        for command in commands:
+            match command:
+                case ToWorker(order):
+                    self.relay.send(order)
+                case ToCall(_, reply):
+                    self.replies.put_nowait(reply)
+                case MediaOver():
+                    self.over.put_nowait(command)
+
+    async def ask(self, call: str, request: MediaRequest) -> int:
+        """Have a request met; our port in the description that comes back."""
+        self.hear(MediaFor(call, request))
+        reply = await self.replies.get()
+        assert isinstance(reply, MediaReady), reply
+        return SessionDescription.parse(reply.sdp).sections[0].port
+
+    async def call(self, name: str, alice: Party, bob: Party) -> tuple[int, int]:
+        """Set up a call from `alice` to `bob`; the ports that they are to send to."""
+        to_bob = await self.ask(name, MediaOffer(1, Side.CALLER, described(alice), "127.0.0.1"))
+        to_alice = await self.ask(name, MediaAnswer(2, Side.CALLEE, described(bob), "127.0.0.1"))
+        return to_alice, to_bob
+
+    async def release(self, name: str) -> MediaOver:
+        self.hear(MediaFor(name, MediaRelease()))
+        return await self.over.get()
+
+
+def described(party: Party) -> str:
+    host, port = party.address
+    return (
+        f"v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
+        f"m=audio {port} RTP/AVP 0\r\na=rtcp:{port}\r\n"
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(relay: RelayProcess) -> AsyncIterator[None]:
+    async with asyncio.timeout(4 * PATIENCE), asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(relay.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def gone_in_time(pid: int) -> bool:
+    until = time.monotonic() + PATIENCE
+    while alive(pid):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+async def take(party: Party) -> tuple[bytes, int]:
+    return await asyncio.to_thread(party.take)
+
+
+def test_a_call() -> None:
+    async def scenario() -> None:
+        gateway = Gateway()
+        alice, bob, mallory = Party(), Party(), Party()
+        async with running(gateway.relay):
+            to_bob = await gateway.ask("a", MediaOffer(1, Side.CALLER, described(alice), "127.0.0.1"))
+            for _ in range(10):
+                mallory.send(rtp(666), to_bob)
+            to_alice = await gateway.ask("a", MediaAnswer(2, Side.CALLEE, described(bob), "127.0.0.1"))
+            for number in range(20):
+                for port in (to_alice, to_alice + 1, to_bob, to_bob + 1):
+                    mallory.send(rtp(666), port)
+                    mallory.send(rtcp(), port)
+                alice.send(rtp(number), to_alice)
+                bob.send(rtp(number), to_bob)
+                if number == 0:
+                    # The relay is pointed while the answer travels; packets before that count as early.
+                    await asyncio.sleep(0.05)
+                    alice.waiting(), bob.waiting()
+                    continue
+                assert await take(bob) == (rtp(number), to_bob)
+                assert await take(alice) == (rtp(number), to_alice)
+            alice.send(rtcp(), to_alice + 1)
+            assert await take(bob) == (rtcp(), to_bob + 1)
+            bob.send(rtcp(), to_bob + 1)
+            assert await take(alice) == (rtcp(), to_alice + 1)
+            over = await gateway.release("a")
+        assert over.counters is not None
+        for each in (over.counters.caller, over.counters.callee):
+            assert each.received >= 19
+            assert each.sent >= 19
+            assert (each.rtcp_received, each.rtcp_sent) == (1, 1)
+            assert each.strangers > 0
+        assert mallory.waiting() == 0
+        for party in (alice, bob, mallory):
+            party.close()
+
+    asyncio.run(scenario())
+
+
+def test_ports_are_released() -> None:
+    """Many calls, one after the other, in a range for few."""
+
+    async def scenario() -> None:
+        gateway = Gateway()
+        alice, bob = Party(), Party()
+        async with running(gateway.relay):
+            for number in range(40):
+                to_alice, _ = await gateway.call(str(number), alice, bob)
+                assert to_alice > 0
+                await gateway.release(str(number))
+            assert gateway.engine.ports_in_use == 0
+        alice.close()
+        bob.close()
+
+    asyncio.run(scenario())
+
+
+def test_worker_is_killed() -> None:
+    async def scenario() -> None:
+        gateway = Gateway()
+        alice, bob = Party(), Party()
+        async with running(gateway.relay):
+            await gateway.call("a", alice, bob)
+            first = await gateway.started.get()
+            assert first.process == gateway.relay.pid
+            os.kill(first.process, signal.SIGKILL)
+            lost = await gateway.replies.get()
+            assert isinstance(lost, MediaLost)
+            assert "ended with status -9" in lost.ending.text
+            assert (await gateway.over.get()).counters is None
+            # A call that begins before the next worker has started waits for it.
+            to_alice, to_bob = await gateway.call("b", alice, bob)
+            second = await gateway.started.get()
+            assert second.process != first.process
+            await gateway.release("b")
+            assert to_alice != to_bob
+        assert not alive(second.process)
+        assert gateway.relay.pid is None
+        alice.close()
+        bob.close()
+
+    asyncio.run(scenario())
+
+
+PARENT = """
+import asyncio
+from ichat_gw.media.engine import FromWorker
+from ichat_gw.media.net.relay import RelayProcess
+
+def hear(event):
+    print(event.reply.process, flush=True)
+
+asyncio.run(RelayProcess(hear).run())
+"""
+
+
+def test_parent_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        assert alive(worker)
+        parent.kill()
+        parent.wait(PATIENCE)
+    assert gone_in_time(worker)
+
+
+def test_orders_without_a_worker_are_lost() -> None:
+    async def scenario() -> None:
+        RelayProcess(lambda event: None).send(Close(1))
+
+    asyncio.run(scenario())
+
+
+async def first_losses(command: list[str], count: int = 1) -> list[str]:
+    """What is said of the first lives of a worker that is this command."""
+    heard: asyncio.Queue[EngineEvent] = asyncio.Queue()
+    async with running(RelayProcess(heard.put_nowait, command)):
+        losses: list[str] = []
+        while len(losses) < count:
+            event = await heard.get()
+            if isinstance(event, WorkerLost):
+                losses.append(event.text)
+        return losses
+
+
+def test_worker_that_cannot_be_started(tmp_path: object) -> None:
+    (text,) = asyncio.run(first_losses([f"{tmp_path}/absent"]))
+    assert text.startswith("it cannot be started: ")
+
+
+def test_worker_that_says_nonsense() -> None:
+    (text,) = asyncio.run(first_losses([sys.executable, "-c", "print('\\0\\0\\0\\1x', end='')"]))
+    assert "ended with status 0 after it had said something that is not a reply" in text
+
+
+def test_worker_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GRACE", 0.05)
+    sleeper = "import os, time; os.close(1); time.sleep(600)"
+    (text,) = asyncio.run(first_losses([sys.executable, "-c", sleeper]))
+    assert "ended with status -9" in text
+
+
+def test_pauses_between_starts_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def note(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(module.asyncio, "sleep", note)
+    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.4)
+    asyncio.run(first_losses([sys.executable, "-S", "-c", ""], 5))
+    assert pauses[:4] == [0.1, 0.2, 0.4, 0.4]
+
+
+def test_pause_is_short_again_after_a_steady_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STEADY", 0.0)
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.0)
+    assert len(asyncio.run(first_losses([sys.executable, "-S", "-c", ""], 3))) == 3

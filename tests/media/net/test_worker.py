@@ -1,0 +1,451 @@
+"""The relay worker with real sockets: what passes, what does not, and that it never minds."""
+
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+
+from ichat_gw.call.media import Side
+from ichat_gw.media.net import worker as module
+from ichat_gw.media.relay_messages import (
+    MAX_FRAME,
+    Adjust,
+    BindFault,
+    Close,
+    Closed,
+    FrameCutter,
+    InvalidFrame,
+    Learning,
+    Open,
+    Opened,
+    OpenFailed,
+    PartyCounters,
+    Query,
+    Report,
+    Started,
+    frame,
+    read_reply,
+)
+from ichat_gw.media.relay_session import RelaySession
+from ichat_gw.media.rtp import MAX_PACKET, Kind
+from tests.media.net.loopback import PATIENCE, LoopbackWorker, Party, free_pair, rtcp, rtp
+
+CALLER, CALLEE = Side.CALLER, Side.CALLEE
+
+
+class Call:
+    """A call with both parties described, their RTP and RTCP sockets, and a stranger."""
+
+    def __init__(self, worker: LoopbackWorker, caller: str = "127.0.0.1", callee: str = "127.0.0.1") -> None:
+        self.worker = worker
+        self.alice, self.alice_rtcp = Party(caller), Party(caller)
+        self.bob, self.bob_rtcp = Party(callee), Party(callee)
+        self.mallory = Party(caller)
+        self.to_alice = worker.open(CALLER, caller)
+        self.to_bob = worker.open(CALLEE, callee)
+
+    def describe(self) -> None:
+        self.worker.point(CALLER, self.alice, self.alice_rtcp)
+        self.worker.point(CALLEE, self.bob, self.bob_rtcp)
+
+    def close(self) -> None:
+        for party in (self.alice, self.alice_rtcp, self.bob, self.bob_rtcp, self.mallory):
+            party.close()
+
+
+@pytest.fixture
+def worker() -> Iterator[LoopbackWorker]:
+    with LoopbackWorker() as worker:
+        yield worker
+
+
+@pytest.fixture
+def call(worker: LoopbackWorker) -> Iterator[Call]:
+    call = Call(worker)
+    yield call
+    call.close()
+
+
+def test_rtp_and_rtcp_both_ways(worker: LoopbackWorker, call: Call) -> None:
+    call.describe()
+    for number in range(3):
+        call.alice.send(rtp(number), call.to_alice)
+        assert call.bob.take() == (rtp(number), call.to_bob)
+        call.bob.send(rtp(number, size=12), call.to_bob)
+        assert call.alice.take() == (rtp(number, size=12), call.to_alice)
+    call.alice_rtcp.send(rtcp(), call.to_alice + 1)
+    assert call.bob_rtcp.take() == (rtcp(), call.to_bob + 1)
+    call.bob_rtcp.send(rtcp(32), call.to_bob + 1)
+    assert call.alice_rtcp.take() == (rtcp(32), call.to_alice + 1)
+    caller, callee = worker.counters()
+    assert (caller.received, caller.received_octets, caller.sent, caller.sent_octets) == (3, 516, 3, 36)
+    assert (callee.received, callee.received_octets, callee.sent, callee.sent_octets) == (3, 36, 3, 516)
+    assert (caller.rtcp_received, caller.rtcp_sent, callee.rtcp_received, callee.rtcp_sent) == (1, 1, 1, 1)
+    assert caller.source == call.alice.address
+    assert caller.silent_for is not None
+    assert 0 <= caller.silent_for < PATIENCE
+
+
+def test_one_port_for_rtp_and_rtcp(worker: LoopbackWorker, call: Call) -> None:
+    """iChat: `a=rtcp` names its RTP port, and what it sends may all go to ours."""
+    worker.point(CALLER, call.alice, call.alice)
+    worker.point(CALLEE, call.bob, call.bob_rtcp)
+    call.alice.send(rtcp(), call.to_alice)
+    assert call.bob_rtcp.take() == (rtcp(), call.to_bob + 1)
+    call.bob_rtcp.send(rtcp(), call.to_bob + 1)
+    assert call.alice.take() == (rtcp(), call.to_alice + 1)
+    call.alice.send(rtcp(), call.to_alice + 1)
+    assert call.bob_rtcp.take() == (rtcp(), call.to_bob + 1)
+
+
+def test_stranger_before_and_during(worker: LoopbackWorker, call: Call) -> None:
+    strange = 0
+    for _ in range(5):
+        call.mallory.send(rtp(666), call.to_alice)
+        call.mallory.send(rtp(666), call.to_bob)
+    worker.settled(10)
+    call.describe()
+    for number in range(10):
+        for port in (call.to_alice, call.to_alice + 1, call.to_bob, call.to_bob + 1):
+            call.mallory.send(rtp(666) if port % 2 == 0 else rtcp(), port)
+            strange += 1
+        call.alice.send(rtp(number), call.to_alice)
+        assert call.bob.take() == (rtp(number), call.to_bob)
+        call.bob.send(rtp(number), call.to_bob)
+        assert call.alice.take() == (rtp(number), call.to_alice)
+    caller, callee = worker.settled(10 + strange + 20)
+    assert (caller.early, callee.early, caller.strangers, callee.strangers) == (5, 5, 20, 20)
+    assert (caller.received, caller.sent, callee.received, callee.sent) == (10, 10, 10, 10)
+    assert [each.waiting() for each in (call.alice, call.bob, call.bob_rtcp, call.mallory)] == [0, 0, 0, 0]
+
+
+def test_a_source_behind_nat_is_learnt_once(worker: LoopbackWorker, call: Call) -> None:
+    worker.point(CALLER, ("10.255.255.1", 9), ("10.255.255.1", 10), Learning.ADDRESS)
+    worker.point(CALLEE, call.bob, call.bob_rtcp)
+    call.alice.send(rtp(1), call.to_alice)
+    assert call.bob.take() == (rtp(1), call.to_bob)
+    call.mallory.send(rtp(666), call.to_alice)
+    call.bob.send(rtp(2), call.to_bob)
+    assert call.alice.take() == (rtp(2), call.to_alice)
+    call.alice_rtcp.send(rtcp(), call.to_alice + 1)
+    assert call.bob_rtcp.take() == (rtcp(), call.to_bob + 1)
+    caller, _ = worker.settled(4)
+    assert (caller.strangers, caller.source) == (1, call.alice.address)
+
+
+def test_nothing_is_learnt_after_the_window(worker: LoopbackWorker, call: Call) -> None:
+    worker.point(CALLER, ("10.255.255.1", 9), None, Learning.ADDRESS, window=0.0)
+    worker.point(CALLEE, call.bob)
+    call.alice.send(rtp(), call.to_alice)
+    assert worker.settled(1)[0].strangers == 1
+
+
+def test_hold(worker: LoopbackWorker, call: Call) -> None:
+    call.describe()
+    worker.order(Adjust(1, CALLEE, receives=False))
+    worker.counters()
+    call.alice.send(rtp(1), call.to_alice)
+    call.bob.send(rtp(2), call.to_bob)
+    assert call.alice.take() == (rtp(2), call.to_alice)
+    assert worker.settled(2)[1].unsent == 1
+    worker.order(Adjust(1, CALLEE, receives=True))
+    worker.counters()
+    call.alice.send(rtp(3), call.to_alice)
+    assert call.bob.take() == (rtp(3), call.to_bob)
+
+
+def test_payload_types_are_renumbered(worker: LoopbackWorker, call: Call) -> None:
+    call.describe()
+    worker.order(Adjust(1, CALLER, receives=True, renumbered=((96, 0),)))
+    worker.counters()
+    call.alice.send(rtp(1, 96 | 0x80), call.to_alice)
+    assert call.bob.take() == (rtp(1, 0x80), call.to_bob)
+
+
+def test_a_party_moves(worker: LoopbackWorker, call: Call) -> None:
+    call.describe()
+    call.alice.send(rtp(1), call.to_alice)
+    call.bob.take()
+    worker.point(CALLER, call.mallory)  # who is now the caller, by signalling
+    call.alice.send(rtp(2), call.to_alice)
+    call.mallory.send(rtp(3), call.to_alice)
+    assert call.bob.take() == (rtp(3), call.to_bob)
+    call.bob.send(rtp(4), call.to_bob)
+    assert call.mallory.take() == (rtp(4), call.to_alice)
+    assert worker.settled(4)[0].strangers == 1
+
+
+def test_size_limits(worker: LoopbackWorker, call: Call) -> None:
+    call.describe()
+    for size in (0, 1, 11, MAX_PACKET + 1, 9_000):
+        call.alice.send(rtp(size=max(size, 4))[:size].ljust(size, b"\0"), call.to_alice)
+    call.alice.send(rtp(size=MAX_PACKET), call.to_alice)
+    assert call.bob.take() == (rtp(size=MAX_PACKET), call.to_bob)
+    assert worker.settled(6)[0].malformed == 5
+
+
+def test_ipv4_to_ipv6(worker: LoopbackWorker) -> None:
+    try:
+        Party("::1").close()
+    except OSError:
+        pytest.skip("no IPv6 on this machine")
+    call = Call(worker, "127.0.0.1", "::1")
+    try:
+        call.describe()
+        call.alice.send(rtp(1), call.to_alice)
+        assert call.bob.take() == (rtp(1), call.to_bob)
+        call.bob.send(rtp(2), call.to_bob)
+        assert call.alice.take() == (rtp(2), call.to_alice)
+        assert worker.counters()[1].source == call.bob.address
+    finally:
+        call.close()
+
+
+def test_what_cannot_be_sent_is_counted(worker: LoopbackWorker, call: Call) -> None:
+    """A broadcast address: the system refuses it, on the short cut and off it."""
+    worker.point(CALLER, call.alice, call.alice_rtcp)
+    worker.point(CALLEE, ("255.255.255.255", 9), ("255.255.255.255", 9))
+    call.alice.send(rtp(), call.to_alice)
+    call.alice_rtcp.send(rtcp(), call.to_alice + 1)
+    assert worker.settled(2)[1].errors == 2
+
+
+def test_a_side_without_ports(worker: LoopbackWorker) -> None:
+    alice, bob = Party(), Party()
+    to_alice = worker.open(CALLER)
+    worker.point(CALLER, alice)
+    worker.point(CALLEE, bob)
+    alice.send(rtp(), to_alice)
+    assert worker.settled(1)[1].errors == 1
+    alice.close()
+    bob.close()
+
+
+def test_errors_of_receiving_are_counted(worker: LoopbackWorker, call: Call) -> None:
+    """Nothing on loopback makes `recvfrom` fail, so the binding is made to."""
+    call.describe()
+    gate = worker.worker._sessions[1].gate(CALLER, Kind.RTP)
+    sock = worker.worker._sockets[gate]
+    failures = iter([errno.EAGAIN, errno.EBADF, errno.ENETDOWN])
+
+    def receive(buffer: bytearray) -> tuple[int, tuple[str | int, ...]]:
+        number = next(failures, None)
+        if number is not None:
+            raise OSError(number, os.strerror(number))
+        return sock.recvfrom_into(buffer)
+
+    selector = worker.worker._selector
+    bound = selector.get_key(sock).data
+    selector.modify(sock, 1, (receive, *bound[1:]))
+    call.alice.send(rtp(), call.to_alice)
+    assert call.bob.take() == (rtp(), call.to_bob)
+    assert worker.counters()[0].errors == 1
+
+
+# --- the short cut does what the rules do -----------------------------------------------------------------
+
+
+def test_short_cut_and_rules_agree(worker: LoopbackWorker, call: Call) -> None:
+    """The same random packets through the worker and through the pure rules: the same counters."""
+    rng = Random(4)
+    rules = RelaySession()
+    rules.retarget(CALLER, call.alice.address, call.alice_rtcp.address, Learning.NOTHING, 0.0)
+    rules.retarget(CALLEE, call.bob.address, call.bob_rtcp.address, Learning.NOTHING, 0.0)
+    call.describe()
+    senders = [call.alice, call.alice_rtcp, call.bob, call.bob_rtcp, call.mallory]
+    ports = [(CALLER, Kind.RTP), (CALLER, Kind.RTCP), (CALLEE, Kind.RTP), (CALLEE, Kind.RTCP)]
+    sent = 0
+    for step in range(600):
+        if step % 100 == 50:
+            side, receives = rng.choice(list(Side)), rng.random() < 0.5
+            renumbered = rng.choice([(), ((0, 96),)])
+            rules.adjust(side, receives, renumbered)
+            worker.settled(sent)
+            worker.order(Adjust(1, side, receives, renumbered))
+            worker.counters()
+        sender, (side, kind) = rng.choice(senders), rng.choice(ports)
+        if rng.random() < 0.6:  # mostly where it belongs
+            side = CALLER if sender in (call.alice, call.alice_rtcp) else CALLEE
+            kind = Kind.RTP if sender in (call.alice, call.bob) else Kind.RTCP
+        first = rng.choice([0x80, 0x80, 0x80, 0x90, 0x81, 0x00, 0xC0])
+        second = rng.choice([0, 0, 0x80, 96, 200, 201, 72, rng.randrange(256)])
+        packet = bytes([first, second, 0, 6]) + bytes(rng.choice([0, 4, 8, 24, 168]))
+        port = (call.to_alice if side is CALLER else call.to_bob) + (kind is Kind.RTCP)
+        sender.send(packet, port)
+        sent += 1
+        out = rules.gate(side, kind).route(bytearray(packet), sender.address, 0.0)
+        if out is not None:
+            out.sent += 1
+            out.sent_octets += len(packet)
+        if sent % 5 == 0:
+            worker.settled(sent)
+    for side, counted in zip(Side, worker.settled(sent), strict=True):
+        expected = rules.counters(side, 0.0)
+        for name in PartyCounters.__struct_fields__:
+            if name != "silent_for":
+                assert getattr(counted, name) == getattr(expected, name), name
+    assert min(worker.counters()[0].strangers, worker.counters()[0].malformed) > 0
+
+
+# --- orders -----------------------------------------------------------------------------------------------
+
+
+def test_ports_are_free_again_after_the_call(worker: LoopbackWorker, call: Call) -> None:
+    call.describe()
+    call.alice.send(rtp(), call.to_alice)
+    call.bob.take()
+    worker.order(Close(1))
+    closed = worker.reply()
+    assert isinstance(closed, Closed)
+    assert (closed.caller.received, closed.callee.sent) == (1, 1)
+    worker.order(Query(1, 9))
+    assert worker.reply() == Report(1, 9, PartyCounters(), PartyCounters())
+    for port in (call.to_alice, call.to_alice + 1, call.to_bob, call.to_bob + 1):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind(("127.0.0.1", port))
+
+
+def test_orders_for_unknown_sessions(worker: LoopbackWorker) -> None:
+    party = Party()
+    worker.point(CALLER, party, session=7)
+    worker.order(Adjust(7, CALLER, receives=False), Close(7))
+    assert worker.reply() == Closed(7, PartyCounters(), PartyCounters())
+    party.close()
+
+
+def test_a_side_can_be_opened_again(worker: LoopbackWorker, call: Call) -> None:
+    worker.order(Open(1, CALLER, "127.0.0.1", call.to_alice))
+    assert worker.reply() == Opened(1, CALLER)
+    call.describe()
+    call.bob.send(rtp(), call.to_bob)
+    assert call.alice.take() == (rtp(), call.to_alice)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_port_in_use(worker: LoopbackWorker, which: int) -> None:
+    """Neither port of the pair stays open when one cannot be."""
+    port = free_pair()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", port + which))
+        worker.order(Open(1, CALLER, "127.0.0.1", port))
+        assert worker.reply() == OpenFailed(1, CALLER, BindFault.PORT, "Address already in use")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("127.0.0.1", port + 1 - which))
+
+
+@pytest.mark.parametrize("host", ["192.0.2.77", "phone.example.org", "2001:db8::77", "::x"])
+def test_an_address_that_is_not_ours(worker: LoopbackWorker, host: str) -> None:
+    worker.order(Open(1, CALLER, host, 20_000))
+    failed = worker.reply()
+    assert isinstance(failed, OpenFailed)
+    assert failed.fault is BindFault.ADDRESS
+    assert failed.text
+
+
+def test_no_descriptor_left(worker: LoopbackWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(address: str, port: int) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(module, "_bind", refuse)
+    worker.order(Open(1, CALLER, "127.0.0.1", 20_000))
+    assert worker.reply() == OpenFailed(1, CALLER, BindFault.RESOURCES, "Too many open files")
+
+
+# --- the pipes --------------------------------------------------------------------------------------------
+
+
+def test_replies_wait_while_nobody_reads() -> None:
+    """More replies than a pipe holds; media goes on meanwhile."""
+    with LoopbackWorker() as worker:
+        call = Call(worker)
+        call.describe()
+        for number in range(2_000):
+            worker.order(Query(1, 10_000 + number))
+        call.alice.send(rtp(1), call.to_alice)
+        assert call.bob.take() == (rtp(1), call.to_bob)
+        for number in range(2_000):
+            report = worker.reply()
+            assert isinstance(report, Report)
+            assert report.query == 10_000 + number
+        worker.counters()
+        call.close()
+
+
+def test_nobody_reads_any_more() -> None:
+    with LoopbackWorker() as worker:
+        worker.end_replies()
+        worker.order(Query(1, 1))
+        worker.thread.join(PATIENCE)
+        assert not worker.thread.is_alive()
+
+
+def test_what_is_no_order_ends_the_worker() -> None:
+    worker = LoopbackWorker()
+    with worker:
+        os.write(worker.to_worker, (MAX_FRAME + 1).to_bytes(4, "big"))
+        worker.thread.join(PATIENCE)
+        error, worker.error = worker.error, None
+    assert isinstance(error, InvalidFrame)
+
+
+def test_a_wake_up_without_orders(worker: LoopbackWorker) -> None:
+    worker.worker._read_orders()
+
+
+# --- the process ------------------------------------------------------------------------------------------
+
+COMMAND = [sys.executable, "-m", "ichat_gw.media.net.worker"]
+
+
+def test_process_ignores_sigint_and_ends_with_its_input() -> None:
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        (started,) = map(read_reply, FrameCutter().feed(os.read(process.stdout.fileno(), 65_536)))
+        assert isinstance(started, Started)
+        assert started.process == process.pid
+        assert started.descriptors > 0
+        process.send_signal(signal.SIGINT)
+        process.stdin.write(frame(Query(1, 1)))
+        process.stdin.flush()
+        assert os.read(process.stdout.fileno(), 65_536)
+        process.stdin.close()
+        assert process.wait(PATIENCE) == 0
+
+
+def test_process_that_is_told_nonsense() -> None:
+    result = subprocess.run(COMMAND, input=b"\0\0\0\3abc", capture_output=True, timeout=PATIENCE, check=False)
+    assert result.returncode == 1
+    assert b"not an order" in result.stderr
+
+
+def test_main(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, so that it is measured; the descriptors are those of pipes."""
+    orders, to_worker = os.pipe()
+    from_worker, replies = os.pipe()
+    errors = os.dup(2)
+
+    class Stream:
+        def __init__(self, descriptor: int) -> None:
+            self.fileno = lambda: descriptor
+            self.write = len
+            self.flush = lambda: None
+
+    monkeypatch.setattr(sys, "stdin", Stream(orders))
+    monkeypatch.setattr(sys, "stdout", Stream(replies))
+    monkeypatch.setattr(sys, "stderr", Stream(errors))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    os.write(to_worker, b"\0\0\0\1x")
+    assert module.main() == 1
+    (started,) = map(read_reply, FrameCutter().feed(os.read(from_worker, 65_536)))
+    assert isinstance(started, Started)
+    os.close(to_worker)
+    assert module.main() == 0
+    for descriptor in (orders, from_worker, replies, errors):
+        os.close(descriptor)
