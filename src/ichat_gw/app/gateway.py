@@ -38,7 +38,6 @@ from ichat_gw.ipc.messages import (
     CheckSubscription,
     ContinueIChatCall,
     JabberConnection,
-    Log,
     Message,
     NotifyIChatCallCancelled,
     NotifyIChatCallFailed,
@@ -225,6 +224,8 @@ class Gateway:
                 self._connector_died()
             case StopGateway():
                 self._stop()
+                # Last of all: what the ends of the calls have to say to the connector comes first.
+                return [*self._work(), ToConnector(Stop())]
             case Received() | SendFailed() | Resolved():
                 self._push(None, self.user_agent.receive(event, now))
             case FromWorker() | WorkerLost() | StatisticsAsked():
@@ -264,6 +265,11 @@ class Gateway:
     def idle(self) -> bool:
         """Whether nothing is left to be ended: what a stopping gateway waits for."""
         return self.user_agent.sessions == 0 and self.user_agent.registrations == 0
+
+    def call_of(self, session: SessionId | None) -> str:
+        """The handle of the call that a SIP session belongs to, or "": for logs and traces."""
+        found = self._of_session.get(session) if session is not None else None
+        return found[0].handle if found else ""
 
     # --- the queue ----------------------------------------------------------------------------------------
 
@@ -539,8 +545,6 @@ class Gateway:
                 self._push(None, [ToConnector(SendSubscriptionResponse(to, user, allowed))])
             case JabberConnection(online=online, text=text):
                 self._jabber_connection(online, text)
-            case Log(level=level, text=text):
-                self._note(level, text)
             case _:
                 self._note(
                     "WARNING", "the connector sent a message that is not its to send", message=str(message)
@@ -623,7 +627,6 @@ class Gateway:
             self._hear(call, StopCall(Ending(Cause.SHUTDOWN)))
         for user in list(self._aor_of_user):
             self._unregister(user)
-        self._push(None, [ToConnector(Stop())])
 
     def _note_over(self, call: Call, over: CallOver) -> None:
         self._note(

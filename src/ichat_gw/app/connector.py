@@ -1,0 +1,197 @@
+"""The shell around the connector machine: the XMPP stream, the store, the link to the gateway."""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from ichat_gw import __version__
+from ichat_gw.app.connector_start import ConnectorStart
+from ichat_gw.app.parent import parent_gone
+from ichat_gw.ipc.channel import PeerLost
+from ichat_gw.ipc.messages import VERSION, Hello, Log, Message, Stop
+from ichat_gw.ipc.net.udp import UdpLink
+from ichat_gw.ipc.seal import Role, SendRefused
+from ichat_gw.jabber.connector import Connector
+from ichat_gw.jabber.events import (
+    CloseStream,
+    ConnectorCommand,
+    ConnectorEvent,
+    Dropped,
+    ForgetSubscription,
+    Reconnect,
+    RememberSubscription,
+    SendStanza,
+    StanzaReceived,
+    StreamDown,
+    StreamUp,
+    Tell,
+)
+from ichat_gw.jabber.net.component import ComponentStream
+from ichat_gw.jabber.net.store import SqliteStore
+from ichat_gw.jabber.settings import ConnectorConfig
+from ichat_gw.jabber.store import StoreError
+from ichat_gw.ops import wire
+from ichat_gw.ops.logging import DEBUG, get_logger
+
+FLUSH_SECONDS = 0.5
+"""How long the last messages to the gateway may take."""
+
+log = get_logger(__name__)
+
+
+class ConnectorServer:
+    """One run of the connector."""
+
+    def __init__(self, start: ConnectorStart) -> None:
+        self._start = start
+        self._store = SqliteStore(Path(start.database), Path(start.userdb))
+        config = ConnectorConfig(
+            component=start.component,
+            control_user=start.control_user,
+            addresses=start.addresses,
+            proceeding_timeout_ms=start.proceeding_timeout_ms,
+            ping_seconds=start.ping_seconds,
+            version=__version__,
+        )
+        self._machine = Connector(config, secrets.token_hex(8), self._store.load())
+        self._timer: asyncio.TimerHandle | None = None
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until the gateway says `Stop` or is gone. Raises GatewayError when the IPC port is taken."""
+        start = self._start
+        self._loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._end)
+        self._link = await UdpLink.open(
+            Role.CONNECTOR,
+            start.connector_ipc_port,
+            start.gateway_ipc_port,
+            on_message=self._gateway_said,
+            on_lost=self._gateway_lost,
+            on_dropped=lambda reason, text: log.debug("ipc datagram dropped", reason=reason, text=text),
+        )
+        self._link.begin(start.key)
+        self._tell(Hello(VERSION))
+        self._stream = ComponentStream(
+            start.server,
+            start.port,
+            start.component,
+            start.password,
+            on_up=lambda: self._feed(StreamUp()),
+            on_down=lambda text: self._feed(StreamDown(text)),
+            on_stanza=self._stanza,
+        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                stream = group.create_task(self._stream.run())
+                parent = group.create_task(self._leave_with_parent())
+                await self._stop.wait()
+                await self._stream.close()
+                await stream
+                await self._link.flush(FLUSH_SECONDS)
+                parent.cancel()
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._link.close()
+            self._store.close()
+
+    async def _leave_with_parent(self) -> None:
+        await parent_gone()
+        self._end()
+
+    def _end(self) -> None:
+        """Say `unavailable` to everybody, then leave: what the gateway's `Stop` asks for too."""
+        self._feed(Stop())
+        self._stop.set()
+
+    # --- in -----------------------------------------------------------------------------------------------
+
+    def _feed(self, event: ConnectorEvent) -> None:
+        self._do(self._machine.receive(event, self._loop.time()))
+        self._keep_time()
+
+    def _keep_time(self) -> None:
+        deadline = self._machine.deadline()
+        if self._timer is not None:
+            if self._timer.when() == deadline and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._do(self._machine.expire(self._loop.time()))
+        self._keep_time()
+
+    def _stanza(self, element: Element) -> None:
+        if log.enabled(DEBUG):
+            _log_stanzas("in", [element])
+        self._feed(StanzaReceived(element))
+
+    def _gateway_said(self, message: Message) -> None:
+        if isinstance(message, Hello):
+            if message.version != VERSION:
+                log.err("the gateway is of another release", theirs=message.version, ours=VERSION)
+                self._stop.set()
+            return
+        self._feed(message)
+
+    def _gateway_lost(self, lost: PeerLost) -> None:
+        log.err("the gateway does not answer", text=str(lost))
+        self._end()
+
+    # --- out ----------------------------------------------------------------------------------------------
+
+    def _do(self, commands: Iterable[ConnectorCommand]) -> None:
+        for command in commands:
+            match command:
+                case SendStanza(xml):
+                    if log.enabled(DEBUG):
+                        _log_stanzas("out", ElementTree.fromstring(f"<s>{xml}</s>"))
+                    self._stream.send(xml)
+                case Tell(message):
+                    self._tell(message)
+                case RememberSubscription(user, contact):
+                    self._stored(lambda user=user, contact=contact: self._store.remember(user, contact))  # type: ignore[misc]
+                case ForgetSubscription(user, contact):
+                    self._stored(lambda user=user, contact=contact: self._store.forget(user, contact))  # type: ignore[misc]
+                case Dropped(reason, detail):
+                    log.debug("dropped", reason=reason, detail=detail)
+                case Reconnect(text):
+                    self._stream.reconnect(text)
+                case CloseStream():
+                    self._stop.set()
+
+    def _stored(self, write: Callable[[], None]) -> None:
+        """A full disk must not end calls: the subscription holds until the next start."""
+        try:
+            write()
+        except StoreError as error:
+            self._tell(Log("ERR", f"subscription not stored: {error}"))
+
+    def _tell(self, message: Message) -> None:
+        try:
+            self._link.send(message)
+        except SendRefused as error:
+            log.warning("message to the gateway refused", message=type(message).__name__, text=str(error))
+
+
+def _log_stanzas(direction: wire.Direction, elements: Iterable[Element]) -> None:
+    """Each stanza as a line of the wire log."""
+    for element in elements:
+        kind = element.tag.rpartition("}")[2]
+        namespace = (
+            element[0].tag.partition("}")[0].removeprefix("{") if kind == "iq" and len(element) else ""
+        )
+        peer = (element.get("from") if direction == "in" else element.get("to")) or ""
+        summary = wire.stanza_summary(kind, element.get("type", ""), namespace)
+        text = ElementTree.tostring(element, encoding="unicode")
+        wire.wire(log, "xmpp", direction, peer, summary, message=text)

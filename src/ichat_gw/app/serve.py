@@ -1,0 +1,340 @@
+"""The shell around the gateway machine: sockets, timers, child processes, signals.
+
+`Server.run` lives as long as the gateway does. What comes in from anywhere is handed to the machine
+(`_feed`), what it commands is done (`_do`), and one timer wakes it when it asked to be woken.
+"""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import signal
+import socket
+from pathlib import Path
+from random import SystemRandom
+
+from ichat_gw import __version__
+from ichat_gw.addressing.sip_uri import NameAddr, SipUri
+from ichat_gw.addressing.translation import TranslationRules
+from ichat_gw.app.children import Child, Exit, StopTimes
+from ichat_gw.app.connector_start import ConnectorStart
+from ichat_gw.app.gateway import (
+    ConnectorDied,
+    FromConnector,
+    Gateway,
+    GatewayCommand,
+    GatewayConfig,
+    GatewayEvent,
+    Note,
+    StopGateway,
+)
+from ichat_gw.app.local_addresses import address_towards, all_addresses, usable_addresses
+from ichat_gw.app.programs import find_program
+from ichat_gw.call.leg import Party
+from ichat_gw.config.table import Settings
+from ichat_gw.ipc.channel import PeerLost
+from ichat_gw.ipc.messages import VERSION, Hello, InitiateIChatCall, Message, NotifyIChatCallFailed
+from ichat_gw.ipc.net.udp import UdpLink
+from ichat_gw.ipc.seal import Role, SendRefused
+from ichat_gw.jabber.ichat.leg import IChatConfig, ToConnector
+from ichat_gw.media.engine import EngineConfig, EngineEvent, FromWorker, RelayEngine, Statistics, ToWorker
+from ichat_gw.media.net.relay import RelayProcess
+from ichat_gw.media.relay_messages import Started
+from ichat_gw.ops import wire
+from ichat_gw.ops.logging import DEBUG, get_logger, log_as
+from ichat_gw.sip.events import Lookup, Received, Resolved, Send, SendFailed
+from ichat_gw.sip.net.udp import UdpEndpoint
+from ichat_gw.sip.user_agent import UserAgent, UserAgentConfig
+
+MAX_SESSIONS = 20_000
+"""SIP sessions at once: two for each call, and those that are fading out."""
+GOODBYE_SECONDS = 2.0
+"""How long a stopping gateway waits for BYE, CANCEL and REGISTER to be answered."""
+CONNECTOR_STOP = StopTimes(ask=1.5, terminate=0.5, kill=0.5)
+"""The connector has been told to stop by then; all in all below the five seconds that a stop may take."""
+
+log = get_logger(__name__)
+
+
+class Server:
+    """One running gateway. `settings` have been checked; `directory` is where the configuration lies."""
+
+    def __init__(self, settings: Settings, directory: Path) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._connector_path = find_program(settings.ichat_jabber_connector_path, "IchatJabberConnectorPath")
+        self._gateway = _machine(settings)
+        self._stop = asyncio.Event()
+        self._idle = asyncio.Event()
+        """Set when the gateway is stopping and everybody has been told."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._udp: UdpEndpoint | None = None
+        self._link: UdpLink | None = None
+        self._relay = RelayProcess(self._relay_said)
+        self._relay_ready = False
+        self._said_ready = False
+        self._connector = Child(
+            "ichat-gw-jc",
+            [self._connector_path],
+            document=self._start_document,
+            on_exited=self._connector_exited,
+            on_line=_connector_line,
+            ask_to_stop=lambda: None,  # by `Stop`, which the machine sends last of all
+            stop_times=CONNECTOR_STOP,
+        )
+
+    def stop(self) -> None:
+        """End `run`, in order; may be called again."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Serve until `stop` or SIGTERM or SIGINT. Raises GatewayError when a port cannot be had."""
+        settings = self._settings
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        log.info("starting", version=__version__, connector=self._connector_path)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        try:
+            self._udp = await UdpEndpoint.open(settings.ip_address or "", settings.udp_tcp_port, self._sip)
+            self._link = await UdpLink.open(
+                Role.GATEWAY,
+                settings.gateway_ipc_port,
+                settings.jabber_connector_ipc_port,
+                on_message=self._connector_said,
+                on_lost=self._connector_lost,
+                on_dropped=lambda reason, text: log.debug("ipc datagram dropped", reason=reason, text=text),
+            )
+            async with asyncio.TaskGroup() as group:
+                relay = group.create_task(self._relay.run())
+                connector = group.create_task(self._connector.run())
+                await self._stop.wait()
+                await self._say_goodbye()
+                relay.cancel()
+                await connector
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._link is not None:
+                self._link.close()
+            if self._udp is not None:
+                await self._udp.close()
+        log.info("stopped")
+
+    async def _say_goodbye(self) -> None:
+        log.info("stopping", calls=len(self._gateway.calls))
+        self._feed(StopGateway())
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._connector.stop())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), GOODBYE_SECONDS)
+
+    # --- in -----------------------------------------------------------------------------------------------
+
+    def _feed(self, event: GatewayEvent) -> None:
+        self._do(self._gateway.receive(event, self._loop.time()))
+        self._keep_time()
+
+    def _keep_time(self) -> None:
+        if self._gateway.stopping and self._gateway.idle:
+            self._idle.set()
+        deadline = self._gateway.deadline()
+        if self._timer is not None:
+            if self._timer.when() == deadline and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._do(self._gateway.expire(self._loop.time()))
+        self._keep_time()
+
+    def _sip(self, event: Received | SendFailed | Resolved) -> None:
+        if not (isinstance(event, Received) and log.enabled(DEBUG)):
+            self._feed(event)
+            return
+        commands = self._gateway.receive(event, self._loop.time())
+        agent = self._gateway.user_agent
+        _log_sip("in", event.data, event.flow.remote, self._gateway.call_of(agent.heard))
+        self._do(commands)
+        self._keep_time()
+
+    def _relay_said(self, event: EngineEvent) -> None:
+        if isinstance(event, FromWorker):
+            if isinstance(event.reply, Started):
+                self._relay_ready = True
+                log.info("relay started", pid=event.reply.process)
+                self._say_ready()
+            self._feed(event)
+        else:
+            self._relay_ready = False
+            if not self._stop.is_set():
+                log.err("relay lost", text=getattr(event, "text", ""))
+            self._feed(event)  # type: ignore[arg-type]
+
+    def _say_ready(self) -> None:
+        if self._relay_ready and self._gateway.jabber_online and not self._said_ready:
+            self._said_ready = True
+            assert self._udp is not None
+            log.info("ready", sip=f"UDP {self._udp.address[0]}:{self._udp.address[1]}")
+
+    # --- the connector ------------------------------------------------------------------------------------
+
+    def _start_document(self) -> ConnectorStart:
+        """A new key for each run, so that nothing said in the last one means anything in this."""
+        settings = self._settings
+        key = secrets.token_bytes(32)
+        assert self._link is not None
+        self._link.begin(key)
+        return ConnectorStart(
+            version=VERSION,
+            key=key,
+            gateway_ipc_port=settings.gateway_ipc_port,
+            connector_ipc_port=settings.jabber_connector_ipc_port,
+            component=settings.jabber_component_name,
+            password=settings.jabber_component_password.get_secret_value(),
+            server=settings.jabber_server,
+            port=settings.jabber_component_port,
+            control_user=settings.jabber_control_username,
+            addresses=[(address, settings.udp_tcp_port) for address in usable_addresses(settings.ip_address)],
+            proceeding_timeout_ms=settings.ichat_proceeding_timeout,
+            ping_seconds=settings.jabber_server_ping_duration,
+            database=str(settings.subscription_database),
+            userdb=str(self._directory / "ichat-gw.userdb"),
+            log_level=settings.log_level.value,
+        )
+
+    def _connector_said(self, message: Message) -> None:
+        wire.ipc(log, "in", message, "connector")
+        if isinstance(message, Hello):
+            if message.version != VERSION:
+                log.err(
+                    "the connector is of another release",
+                    theirs=message.version,
+                    ours=VERSION,
+                    remedy="install both programs from one release, or set IchatJabberConnectorPath",
+                )
+                self._connector.kill()
+                return
+            self._tell_connector(Hello(VERSION))
+            return
+        self._feed(FromConnector(message))
+        self._say_ready()
+
+    def _connector_lost(self, lost: PeerLost) -> None:
+        log.err("the connector does not answer", text=str(lost))
+        self._connector.kill()
+
+    def _connector_exited(self, exit_: Exit) -> None:
+        if self._link is not None:
+            self._link.end()
+        self._feed(ConnectorDied())
+
+    def _tell_connector(self, message: Message) -> None:
+        assert self._link is not None
+        wire.ipc(log, "out", message, "connector")
+        try:
+            self._link.send(message)
+        except SendRefused as error:
+            log.warning("message to the connector refused", message=type(message).__name__, text=str(error))
+            if isinstance(message, InitiateIChatCall):
+                # Never silently lost: the caller hears that we are overloaded.
+                refused = FromConnector(NotifyIChatCallFailed(message.handle, 503, str(error)))
+                self._loop.call_soon(self._feed, refused)
+
+    # --- out ----------------------------------------------------------------------------------------------
+
+    def _do(self, commands: list[GatewayCommand]) -> None:
+        assert self._udp is not None
+        for command in commands:
+            match command:
+                case Send(data, flow, session):
+                    if log.enabled(DEBUG):
+                        _log_sip("out", data, flow.remote, self._gateway.call_of(session))
+                    self._udp.send(command)
+                case Lookup():
+                    self._udp.lookup(command)
+                case ToConnector(message):
+                    self._tell_connector(message)
+                case ToWorker(order):
+                    self._relay.send(order)
+                case Note(level, event, call, fields):
+                    bound = {"call": call, **dict(fields)} if call else dict(fields)
+                    log_as(log, level, event, **bound)
+                case Statistics():
+                    pass  # nobody asks for them yet
+
+
+def _machine(settings: Settings) -> Gateway:
+    """The pure machine that the settings describe."""
+    bound = settings.ip_address
+    identity = settings.sip_gateway_identity or NameAddr(
+        "iChat-gw", f"sip:ichat-gw@{address_towards('', bound)}", ()
+    )
+    agent = UserAgent(
+        UserAgentConfig(
+            outbound_proxy=str(settings.outbound_proxy) if settings.outbound_proxy else None,
+            keep_alives=settings.keep_alives,
+            registration_time=settings.registration_time,
+            registration_retry_time=settings.registration_retry_time,
+            max_sessions=MAX_SESSIONS,
+        ),
+        lambda: secrets.token_hex(12),
+    )
+    engine = RelayEngine(
+        EngineConfig(
+            settings.media_relay_port_range_min,
+            settings.media_relay_port_range_max,
+            frozenset(settings.codec_id_filter_list),
+        ),
+        lambda host: address_towards(host, bound),
+        SystemRandom(),
+    )
+    config = GatewayConfig(
+        rules=TranslationRules(settings.translation_rules),
+        component=settings.jabber_component_name,
+        ichat=IChatConfig(
+            identity=Party(identity.uri, identity.display_name),
+            contact_user=SipUri.parse(identity.uri).user or "ichat-gw",
+            prefer_ipv6=settings.prefer_ipv6,
+            skip_first=settings.skip_first_ichat_address,
+        ),
+        local_hosts=frozenset({*all_addresses(), socket.gethostname().lower(), settings.tls_domain.lower()}),
+        node=secrets.token_hex(3),
+    )
+    return Gateway(config, agent, engine)
+
+
+def _log_sip(direction: wire.Direction, data: bytes, peer: tuple[str, int], call: str) -> None:
+    """A SIP message in the log: its first line, with the method that a response is for."""
+    text = data.decode("utf-8", "replace")
+    first, _, rest = text.partition("\r\n")
+    words = first.split(" ", 2)
+    if first.startswith("SIP/2.0 ") and len(words) == 3:
+        method = ""
+        for line in rest.split("\r\n\r\n", 1)[0].split("\r\n"):
+            if line[:5].lower() == "cseq:":
+                method = line.rpartition(" ")[2]
+        summary = wire.response_summary(int(words[1]), words[2], method)
+    elif first.endswith("SIP/2.0"):
+        summary = wire.request_summary(words[0], words[1])
+    else:
+        summary = "not SIP"
+    wire.wire(log, "sip", direction, f"{peer[0]}:{peer[1]}", summary, call=call, message=text)
+
+
+def _connector_line(line: str) -> None:
+    """A line of the connector's output: JSON when it comes from its log, anything when it dies."""
+    try:
+        fields = json.loads(line)
+        level, event = fields.pop("level"), fields.pop("event")
+        fields.pop("time", None)
+    except (ValueError, KeyError, AttributeError):
+        log.warning("connector output", text=line)
+        return
+    log_as(log, str(level), str(event), **{str(name): value for name, value in fields.items()})

@@ -1,0 +1,64 @@
+"""`ichat-gw`: reads the configuration and runs the gateway.
+
+Exit status: 0 after an orderly stop, 1 when it could not start or go on (a port is taken, say), 2 when the
+configuration or the command line is wrong.
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from ichat_gw.app.loop import loop_factory
+from ichat_gw.app.serve import Server
+from ichat_gw.config.load import Loaded, load
+from ichat_gw.config.problem import ConfigError
+from ichat_gw.config.source import flag_parser, overrides_of
+from ichat_gw.errors import GatewayError
+from ichat_gw.ops import logging, redact
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the gateway with the flags of `argv` (default: the command line); returns the exit status."""
+    flags = flag_parser().parse_args(argv)
+    try:
+        loaded = load(flags.config, overrides_of(flags))
+    except ConfigError as error:
+        for line in str(error).splitlines():
+            print(line, file=sys.stderr)
+        return EXIT_USAGE
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    try:
+        _configure_log(loaded)
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(_serve(loaded))
+    except GatewayError as error:
+        print(f"ichat-gw: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    finally:
+        logging.shutdown()
+    return 0
+
+
+async def _serve(loaded: Loaded) -> None:
+    await Server(loaded.settings, loaded.path.parent).run()
+
+
+def _configure_log(loaded: Loaded) -> None:
+    settings = loaded.settings
+    for secret in (settings.jabber_component_password, settings.tls_private_key_pass_phrase):
+        redact.register_secret(secret.get_secret_value() if secret else "")
+    logging.configure(
+        settings.log_level.value,
+        str(settings.log_filename),
+        max_lines=settings.log_file_max_lines,
+        count=settings.log_file_count,
+        form=settings.log_format.value,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
