@@ -35,7 +35,7 @@ from ichat_gw.sip.events import (
     UserAgentCommand,
     UserAgentEvent,
 )
-from ichat_gw.sip.message import Headers, Request, Response, parse, response_to
+from ichat_gw.sip.message import Headers, MalformedMessage, NotSip, Request, Response, parse, response_to
 from ichat_gw.sip.user_agent import UserAgent, UserAgentConfig
 
 OURS = ("192.0.2.1", 5070)
@@ -62,6 +62,7 @@ class Ladder:
         self.routes: dict[str, list[tuple[str, int]]] = {}
         self.events: deque[UserAgentCommand] = deque()
         self.lookups: deque[Lookup] = deque()
+        self.raw: list[bytes] = []
         self.losing: Callable[[Request | Response], bool] = lambda message: False
 
     def phone(self, host: str = "192.0.2.9", port: int = 5060, **fields: str) -> "Peer":
@@ -94,8 +95,14 @@ class Ladder:
             match command:
                 case Send(data, flow, _):
                     peer = self.peers.get(flow.remote)
-                    if data.strip() and not self.losing(parse(data)) and peer:
-                        peer.inbox.append(parse(data))
+                    try:
+                        message = parse(data)
+                    except (NotSip, MalformedMessage):
+                        # Keep-alives, and answers that have to echo something malformed.
+                        self.raw.append(data)
+                        continue
+                    if peer and not self.losing(message):
+                        peer.inbox.append(message)
                         peer.sessions.append(command.session)
                 case Lookup(_, uri):
                     self.lookups.append(command)

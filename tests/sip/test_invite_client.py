@@ -19,7 +19,7 @@ from ichat_gw.call.leg import (
 from ichat_gw.sip.events import Resolved, SessionGone
 from ichat_gw.sip.message import Request
 from ichat_gw.sip.user_agent import UserAgentConfig
-from sip.ladder import Ladder, Peer, sdp
+from tests.sip.ladder import Ladder, Peer, sdp
 
 ALICE = Party("sip:alice@example.com", "alice")
 PLACE = Place("sip:bob@192.0.2.9", ALICE, sdp("offer"), "alice")

@@ -14,7 +14,7 @@ from ichat_gw.call.leg import (
     Ring,
 )
 from ichat_gw.sip.events import Flow, InviteReceived
-from sip.ladder import OURS, Ladder, Peer, sdp
+from tests.sip.ladder import OURS, Ladder, Peer, sdp
 
 HUNG_UP = Ended(Ending(Cause.HANGUP))
 CANCELLED = Ended(Ending(Cause.CANCELLED))

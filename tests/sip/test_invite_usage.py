@@ -16,7 +16,7 @@ from ichat_gw.call.leg import (
     RefuseReoffer,
     Reoffered,
 )
-from sip.ladder import Ladder, Peer, sdp
+from tests.sip.ladder import Ladder, Peer, sdp
 
 HUNG_UP = Ended(Ending(Cause.HANGUP))
 HANG_UP = End(Ending(Cause.HANGUP))

@@ -6,7 +6,7 @@ from ichat_gw.sip.core import Core, TransactionUser, UserAgentConfig
 from ichat_gw.sip.dialog import Dialog
 from ichat_gw.sip.events import Flow, Lookup, Resolved
 from ichat_gw.sip.next_hop import NextHop, leads_along
-from sip.ladder import tokens
+from tests.sip.ladder import tokens
 
 FIRST = Flow("UDP", ("192.0.2.1", 5070), ("192.0.2.9", 5060))
 OTHER = Flow("UDP", ("192.0.2.1", 5070), ("192.0.2.10", 5060))

@@ -87,6 +87,8 @@ class Replies:
         return None
 
     def _content_objection(self, request: Request, tag: str) -> Response | None:
+        if not _takes_sdp(request):
+            return self.plain(request, 406, tag)
         if not request.body:
             return None
         if (request.headers.get("Content-Encoding") or "identity").lower() != "identity":
@@ -94,6 +96,12 @@ class Replies:
         if request.content_type != ACCEPT:
             return self.plain(request, 415, tag, extra=(("Accept", ACCEPT),))
         return None
+
+
+def _takes_sdp(request: Request) -> bool:
+    """Tell whether we may answer with SDP: without Accept always (section 20.1)."""
+    accepted = ",".join(request.headers.get_all("Accept")).lower()
+    return not accepted or any(kind in accepted for kind in (ACCEPT, "application/*", "*/*"))
 
 
 def sdp_of(message: Request | Response) -> Sdp | None:

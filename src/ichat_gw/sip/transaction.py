@@ -224,7 +224,8 @@ class TransactionLayer:
         via = response.via
         transaction = self._clients.get((via.branch, response.cseq.method))
         # RFC 3261 section 18.1.2: only what carries our own sent-by, and 8.1.3.3: nobody else's below it.
-        if transaction is None or len(response.headers.values("Via")) != 1:
+        vias = response.headers.get_all("Via")
+        if transaction is None or len(vias) != 1 or "," in vias[0]:
             return [Stray(flow)]
         ours = transaction.request.via
         if (via.host.lower(), via.port) != (ours.host.lower(), ours.port):

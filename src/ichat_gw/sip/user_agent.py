@@ -27,7 +27,7 @@ from ichat_gw.sip.events import (
 )
 from ichat_gw.sip.invite_client import ClientSession
 from ichat_gw.sip.invite_server import ServerSession
-from ichat_gw.sip.message import MalformedMessage, NotSip, Request, Response, UnsafeHeader, parse, stamp_via
+from ichat_gw.sip.message import MalformedMessage, NotSip, Request, parse, stamp_via
 from ichat_gw.sip.registration import Registrations
 from ichat_gw.sip.replies import Replies
 from ichat_gw.sip.session import Session
@@ -152,9 +152,6 @@ class UserAgent:
         except MalformedMessage as error:
             self._refuse_malformed(error, data, flow)
             return
-        if not _can_be_repeated(message):
-            self._core.tell(Dropped("malformed", flow))
-            return
         self.heard = self.session_of(message.call_id)
         self._pass_on(self._core.layer.receive(message, flow, self._core.now))
 
@@ -178,12 +175,13 @@ class UserAgent:
             return
         # Section 8.2.7: the same tag for every copy of the request.
         tag = hashlib.blake2s(data, key=self._salt[:32], digest_size=8).hexdigest()
+        stamp_via(error.request, *flow.remote)
+        response = self._replies.plain(error.request, error.status, tag, reason=error.text)
         try:
-            stamp_via(error.request, *flow.remote)
-            response = self._replies.plain(error.request, error.status, tag, reason=error.text)
-            self._core.send(response.to_bytes(), reply_flow(error.request, flow), None)
+            back = reply_flow(error.request, flow)
         except MalformedMessage:
-            self._core.tell(Dropped("malformed", flow))
+            back = flow  # A Via that says nothing: where it came from is the best guess.
+        self._core.send(response.to_bytes(), back, None)
 
     def _acknowledged(self, ack: Request, flow: Flow) -> None:
         session = self._by_dialog.get((ack.call_id, ack.to.tag or ""))
@@ -272,16 +270,3 @@ class UserAgent:
         del self._by_dialog[session.call_id, session.local_tag]
         if self._by_call_id.get(session.call_id) is session:
             del self._by_call_id[session.call_id]
-
-
-def _can_be_repeated(message: Request | Response) -> bool:
-    """Tell whether parts of a message can be written again: we echo them, and route by them.
-
-    A NUL is the one thing that may be read (in an escaped pair) and not always be written.
-    """
-    if any("\0" in value for _, value in message.headers.items()):
-        try:
-            message.to_bytes()
-        except UnsafeHeader:
-            return False
-    return True
