@@ -81,7 +81,9 @@ class Worker:
         clock = time.monotonic
         wait = self._selector.select
         while self._running:
-            for key, _ in wait():
+            ready = wait()
+            now = clock()
+            for key, _ in ready:
                 bound = key.data
                 if type(bound) is not tuple:
                     bound()
@@ -101,7 +103,7 @@ class Worker:
                         buffer[1] = second
                         gate.packets += 1
                         gate.octets += size
-                        gate.last = clock()
+                        gate.last = now
                         try:
                             send(view[:size], target)
                         except OSError:
@@ -110,7 +112,7 @@ class Worker:
                             out.sent += 1
                             out.sent_octets += size
                         continue
-                self._judge(gate, view[:size], source, clock())
+                self._judge(gate, view[:size], source, now)
 
     def close(self) -> None:
         """Close every socket; the two pipes stay as they are."""
