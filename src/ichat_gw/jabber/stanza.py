@@ -94,6 +94,14 @@ def ping(to: str, from_: str, id_: str) -> str:
     )
 
 
+def disco_info_request(to: str, from_: str, id_: str) -> str:
+    """Ask who somebody is (XEP-0030)."""
+    return (
+        f"<iq type='get' id='{escape(id_)}' to='{escape(to)}' from='{escape(from_)}'>"
+        f"<query xmlns='{xmlns.DISCO_INFO}'/></iq>"
+    )
+
+
 def disco_info(identities: Iterable[tuple[str, str, str]], features: Iterable[str], node: str = "") -> str:
     """The payload of a disco#info answer (XEP-0030); an identity is (category, type, name)."""
     named = "".join(

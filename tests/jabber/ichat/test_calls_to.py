@@ -46,6 +46,10 @@ from jabber.scene import (
 CALL = InitiateIChatCall(ALICE, BOB, "call-1")
 GIVE_UP = CancelIChatCall(ALICE, BOB, "call-1")
 PROBE = f"<presence type='probe' to='{ALICE}' from='{CONTROL}'/>"
+QUESTION = (
+    f"<iq type='get' id='who-call-1' to='{ALICE}' from='{CONTROL}'>"
+    "<query xmlns='http://jabber.org/protocol/disco#info'/></iq>"
+)
 BUSY = NotifyIChatCallFailed("call-1", 486, "every iChat of the user is in a call or cannot take one")
 OFFLINE = NotifyIChatCallFailed("call-1", 404, "the user is offline or unknown")
 LEFT = NotifyIChatCallFailed("call-1", 404, "the device went offline")
@@ -99,7 +103,7 @@ def test_the_caller_gives_up() -> None:
 
 def test_bad_jid() -> None:
     scene = Scene()
-    scene.is_told(CALL, then=[PROBE])
+    scene.is_told(CALL, then=[PROBE, QUESTION])
     scene.hears(
         f"<presence from='{ALICE}' to='{CONTROL}' type='error'><error type='cancel'><item-not-found "
         "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>",
@@ -261,7 +265,7 @@ def test_a_call_to_one_device_that_is_busy() -> None:
 
 def test_a_call_to_one_device_that_is_not_known() -> None:
     scene = Scene(online=[MAC])
-    scene.is_told(InitiateIChatCall(BOOK, BOB, "call-1"), then=[PROBE])
+    scene.is_told(InitiateIChatCall(BOOK, BOB, "call-1"), then=[PROBE, QUESTION])
     scene.hears(is_online(f"{ALICE}/third"), then=[])
     scene.hears(is_online(BOOK), then=rung(1, BOOK))
 
@@ -271,7 +275,7 @@ def test_a_call_to_one_device_that_is_not_known() -> None:
 
 def test_found_after_a_probe() -> None:
     scene = Scene()
-    scene.is_told(CALL, then=[PROBE])
+    scene.is_told(CALL, then=[PROBE, QUESTION])
     scene.waits(1.0, then=[])
     scene.hears(is_online(BOOK), then=[REGISTER, *rung(1, BOOK)])
     scene.hears(is_online(BOOK), then=[])
@@ -336,10 +340,61 @@ def test_every_device_that_showed_up_failed() -> None:
 
 def test_nobody_shows_up() -> None:
     scene = Scene(replace(CONFIG, proceeding_timeout_ms=2500))
-    scene.is_told(CALL, then=[PROBE])
+    scene.is_told(CALL, then=[PROBE, QUESTION])
     scene.waits(2.49, then=[])
     scene.waits(0.01, then=[NONE])
     assert scene.connector.negotiations == 0
+
+
+def denial(from_: str = ALICE, id_: str = "who-call-1") -> str:
+    """The server knows no such user, or lets us see nothing of it."""
+    return (
+        f"<iq from='{from_}' to='{CONTROL}' id='{id_}' type='error'><error type='cancel'>"
+        "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+    )
+
+
+UNKNOWN = NotifyIChatCallFailed("call-1", 404, "the user does not exist, or has not added the control JID")
+
+
+def test_a_server_that_answers_no_probe_for_a_user_who_does_not_exist() -> None:
+    """Prosody is one."""
+    scene = Scene()
+    scene.is_told(CALL, then=[PROBE, QUESTION])
+    scene.hears(denial(), then=[])
+    scene.waits(calls_to.UNKNOWN_SECONDS, then=[UNKNOWN])
+    assert scene.connector.negotiations == 0
+
+
+def test_a_denial_does_not_lengthen_the_search() -> None:
+    scene = Scene(replace(CONFIG, proceeding_timeout_ms=100))
+    scene.is_told(CALL)
+    scene.hears(denial())
+    scene.waits(0.1, then=[UNKNOWN])
+
+
+def test_an_old_server_denies_a_user_who_is_online() -> None:
+    scene = Scene()
+    scene.is_told(CALL)
+    scene.hears(is_online(MAC), then=[REGISTER, *rung(1, MAC)])
+    scene.hears(denial(), then=[])
+    scene.hears(accepts(MAC), then=[result(), ContinueIChatCall("call-1", MAC, HER_BLOB)])
+
+
+def test_a_denial_comes_a_moment_before_the_presence() -> None:
+    scene = Scene()
+    scene.is_told(CALL)
+    scene.hears(denial())
+    scene.waits(0.1, then=[])
+    scene.hears(is_online(MAC), then=[REGISTER, *rung(1, MAC)])
+
+
+def test_a_denial_of_another_user_or_call() -> None:
+    scene = Scene()
+    scene.is_told(CALL)
+    scene.hears(denial(from_="mallory@jabber.localhost"), then=[Dropped("error for no call")])
+    scene.hears(denial(id_="who-call-2"), then=[Dropped("error for no call")])
+    scene.waits(4.9, then=[])
 
 
 def test_only_busy_devices_show_up() -> None:
@@ -465,7 +520,9 @@ def test_two_callers_look_for_the_same_user() -> None:
     scene = Scene()
     carol = f"carol@{COMPONENT}"
     scene.is_told(CALL)
-    scene.is_told(InitiateIChatCall(ALICE, carol, "call-2"), then=[PROBE])
+    scene.is_told(
+        InitiateIChatCall(ALICE, carol, "call-2"), then=[PROBE, QUESTION.replace("call-1", "call-2")]
+    )
     scene.hears(is_online(MAC), then=[REGISTER, *rung(1, MAC), *rung(2, MAC, "call-2", carol)])
     scene.hears(declines(MAC, to=carol), then=[result(from_=carol), ContinueIChatCall("call-2", MAC, "")])
     scene.hears(declines(MAC), then=[result(), ContinueIChatCall("call-1", MAC, "")])

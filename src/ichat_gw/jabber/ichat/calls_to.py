@@ -11,6 +11,11 @@ Known devices of the user: those that tie for most available are rung, and no ot
 is probed and every iChat that shows up within IChatProceedingTimeout is rung. The first to accept wins and
 the others get `vc:cancel`; a refusal counts when it is the last one's.
 
+A server may answer a probe for a user that does not exist, or that we may not see, with nothing (RFC 6121
+4.3.2 lets it; Prosody does). So the user's address is asked for its disco#info behind the probe: that must be
+answered (XEP-0030), and an error means that no presence will come. The caller then hears 404 soon, instead
+of 408 when the time is up.
+
 `vc:response` names no call, only the two JIDs. So while one call from a calling JID to a user is unanswered,
 a second one between the same two is refused as busy: their answers could not be told apart, and an iChat
 takes one call at a time anyway. (In the original the first call then hung.)
@@ -37,6 +42,13 @@ from ichat_gw.jabber.settings import ConnectorConfig
 
 RING_SECONDS = 600.0
 """How long devices may ring; the gateway gives up much earlier unless something is wrong."""
+
+UNKNOWN_SECONDS = 0.5
+"""How long after the server has denied a user's existence presence may yet prove it wrong: old servers know
+no disco#info of users."""
+
+QUESTION = "who-"
+"""Begins the id of that question; the call's handle follows."""
 
 LINGER_SECONDS = 64.0
 """How long after the answer the gateway may still take the call back (twice the time of a SIP request)."""
@@ -144,6 +156,8 @@ class _Call:
     """The full JID that declined last."""
     winner: str = ""
     blob: str = ""
+    search_ends: float = 0.0
+    """When the search for devices ends at the latest."""
     failure: tuple[int, str] | None = None
     """SIP status and words of the first device that failed."""
 
@@ -232,6 +246,9 @@ class CallsToIChat:
         self, device: str, caller: str, id_: str, status: int, text: str, now: float
     ) -> list[ConnectorCommand]:
         """An error came back for our request with that id, or for one from `caller` if the id is unknown."""
+        searching = self._by_handle.get(id_.removeprefix(QUESTION)) if id_.startswith(QUESTION) else None
+        if searching is not None and searching.user == device:
+            return self._unknown(searching, now)
         call, rung = self._by_id.get(id_, (None, ""))
         if call is None or rung != device:
             call = self._rung_by(device, caller)
@@ -239,6 +256,13 @@ class CallsToIChat:
             return [Dropped("error for no call")]
         call.failure = call.failure or (status, text)
         return self._drop_out(call, device, now)
+
+    def _unknown(self, call: _Call, now: float) -> list[ConnectorCommand]:
+        """The server knows of no such user, or of none that we may see."""
+        if call.state is State.SEARCHING:
+            call.failure = call.failure or (404, "the user does not exist, or has not added the control JID")
+            self._timers.set(call.handle, min(now + UNKNOWN_SECONDS, call.search_ends))
+        return []
 
     # --- presence ---------------------------------------------------------------------------------------
 
@@ -304,8 +328,12 @@ class CallsToIChat:
         self._by_pair[call.caller, call.user] = call
         self._by_user.setdefault(call.user, []).append(call)
         if not free:
-            self._timers.set(call.handle, now + self._window)
-            return [SendStanza(stanza.presence("probe", call.user, self._control))]
+            call.search_ends = now + self._window
+            self._timers.set(call.handle, call.search_ends)
+            return [
+                SendStanza(stanza.presence("probe", call.user, self._control)),
+                SendStanza(stanza.disco_info_request(call.user, self._control, QUESTION + call.handle)),
+            ]
         call.state = State.RINGING
         self._timers.set(call.handle, now + RING_SECONDS)
         return [command for device in free for command in self._ring(call, device)]
