@@ -98,8 +98,8 @@ class Baresip:
     def heard(self) -> list[int]:
         """The samples that it received in its last call, once that is over."""
         files = sorted((self.directory / "heard").glob("dump-*-dec.wav"), key=lambda f: f.stat().st_mtime)
-        # COMPAT, baresip 1.0: writes one of G.711's two zeros as 2, which no G.711 code stands for.
-        return [0 if sample == 2 else sample for sample in read_wav(files[-1])] if files else []
+        # COMPAT, baresip 1.0: writes G.711's two zeros as 2 and -2, which no other code stands for.
+        return [0 if abs(sample) == 2 else sample for sample in read_wav(files[-1])] if files else []
 
     def _command(self, command: str, params: str = "") -> None:
         text = json.dumps({"command": command, "params": params})

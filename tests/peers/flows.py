@@ -78,8 +78,8 @@ async def sip_calls_established(stage: Stage, talk: float = 1.0) -> Played:
     return _talked(stage, await dialling.result(), talk, "200, the phone hung up")
 
 
-async def sip_calls_bad_jid(stage: Stage, user: str = "carol", status: int = 404) -> Played:
-    """SIP user to iChat user, bad JID: here one that lets nobody see whether it is online."""
+async def sip_calls_bad_jid(stage: Stage, user: str = "nosuchuser", status: int = 404) -> Played:
+    """SIP user to iChat user, bad JID: 404."""
     dialling = stage.phone.dial_and_fail(stage.gateway.address, user, status)
     return Played(await dialling.result(), outcome=f"{status} at the phone")
 

@@ -208,6 +208,16 @@ class GatewayProcess:
                 events.append(event)
         return events
 
+    async def until_logged(self, event: str, direction: str, summary: str, peer: str = "") -> None:
+        """Wait for a line of the JSON log; "" as `peer` stands for any."""
+        wanted = (event, direction, summary)
+        await self.program.until_ready(
+            lambda: any(
+                (e.event, e.direction, e.summary) == wanted and peer in ("", e.peer) for e in self.events()
+            ),
+            5.0,
+        )
+
     def _ready_count(self) -> int:
         log = self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
         return len(re.findall(r"\bready\b", log + self.program.output))

@@ -107,6 +107,7 @@ class SimulatedIChat:
         if self._client:
             await self._client.disconnect()
             self._client = None
+            await asyncio.sleep(0.01)  # slixmpp's own tasks see that they are cancelled
 
     async def __aenter__(self) -> Self:
         await self.log_in()

@@ -177,6 +177,10 @@ class SippPhone:
         """Wait for a call and ring until the caller gives up."""
         return self._run("uas_ring")
 
+    def keep_trying(self) -> PhoneRun:
+        """Wait for a call and send nothing but 100 until the caller gives up."""
+        return self._run("uas_trying")
+
     def stop(self) -> None:
         """End every run."""
         for run in self.runs:

@@ -1,0 +1,1 @@
+"""The real executables between real servers and phones, and a simulated iChat, on loopback."""
