@@ -14,11 +14,13 @@ class Flow:
     """The way between one of our sockets and one peer address."""
 
     transport: str
-    """`UDP`; `TCP` and `TLS` when they come."""
+    """`UDP`, `TCP` or `TLS`."""
     local: tuple[str, int]
     """Our address and port; the address is the one to write into Via and Contact, never 0.0.0.0."""
     remote: tuple[str, int]
-    """The peer's IP address and port."""
+    """The peer's IP address and port; an IPv6 address without zone."""
+    name: str = ""
+    """TLS: the SIP domain that the peer must prove to be (RFC 5922) when we connect; "" if it came to us."""
 
 
 # --- in ---------------------------------------------------------------------------------------------------
@@ -26,7 +28,7 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A datagram arrived (or, later, a whole message was cut from a stream)."""
+    """A datagram arrived, or a whole message was cut from a stream."""
 
     data: bytes
     flow: Flow
@@ -34,7 +36,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class SendFailed:
-    """The operating system refused to send to `flow`, or an ICMP error came back from it."""
+    """Nothing sent to `flow` arrives: refused by the operating system or by ICMP, or its connection broke."""
 
     flow: Flow
     text: str
