@@ -14,7 +14,7 @@ test: ## all tests; those marked e2e need the servers that scripts/test installs
 	$(PYTHON) -m pytest
 
 bench: ## our own delay and CPU, each beside a reference measured in the same run
-	$(PYTHON) -m bench
+	PYTHONPATH=tests $(PYTHON) -m bench
 
 lock: ## rewrite requirements.lock from pyproject.toml
 	$(BIN)uv pip compile --quiet --generate-hashes --extra dev --no-header --universal --python-version 3.11 \
