@@ -7,6 +7,7 @@ gateway.stop()             # SIGTERM; raises unless it exits with 0 and leaves n
 """
 
 import asyncio
+import contextlib
 import json
 import re
 import signal
@@ -20,7 +21,7 @@ from pathlib import Path
 import psutil
 
 from peers.ports import free_port, free_ports
-from peers.program import Program, ProgramError
+from peers.program import POLL, Program, ProgramError
 from peers.prosody import PrivateProsody
 
 READY_TIMEOUT = 15.0
@@ -170,7 +171,9 @@ class GatewayProcess:
     @staticmethod
     def expect_gone(children: Sequence[psutil.Process], within: float = 2.0) -> None:
         """Raise AssertionError when one of these processes is still there after so many seconds."""
-        _, alive = psutil.wait_procs(children, timeout=within)
+        give_up = time.monotonic() + within
+        while (alive := [child for child in children if _lives(child)]) and time.monotonic() < give_up:
+            time.sleep(POLL)
         left = [_command_line(child) for child in alive]
         for child in alive:
             child.kill()
@@ -182,9 +185,8 @@ class GatewayProcess:
         if self.program.running:
             self.program.kill()
         for child in children:
-            if child.is_running():
+            with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
-        psutil.wait_procs(children, timeout=2.0)
 
     # --- files ----------------------------------------------------------------------------------------------
 
@@ -240,6 +242,14 @@ def _seconds(stamp: object) -> float:
     if isinstance(stamp, int | float):
         return float(stamp)
     return datetime.fromisoformat(str(stamp)).timestamp()
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Whether it still does anything; an orphan that nobody has buried yet does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _command_line(process: psutil.Process) -> list[str]:
