@@ -38,7 +38,7 @@ class Demo:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         # The ladder has its own width: a narrow terminal wraps it, a pipe does not matter.
-        self.out = Console(highlight=False, soft_wrap=True)
+        self.out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 112)
         self.shown: list[Shown] = []
         self.trouble = ""
         """What went wrong outside the flows."""
