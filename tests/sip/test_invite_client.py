@@ -526,6 +526,19 @@ def test_ichat_gets_every_request_where_the_invite_went() -> None:
     assert (bye.uri, list(bye.routes)) == ("sip:user@192.0.2.9:16402", [])
 
 
+def test_ichat_may_refuse_at_first() -> None:
+    ladder = Ladder()
+    ichat = ladder.phone(port=16402, agent="Viceroy 1.4.1")
+    call = ladder.place(COMPAT_ICHAT)
+    invite = ichat.gets_request("INVITE")
+    ladder.fail(ichat.address)
+    ladder.hears_nothing()
+    ladder.later(0.5)
+    assert ichat.gets_request("INVITE").to_bytes() == invite.to_bytes()
+    ladder.later(31.5)
+    ladder.hears(call, Refused(Ending(Cause.TIMEOUT, 408, "no response in time")))
+
+
 @pytest.mark.parametrize(
     ("proxy", "routes"),
     [("sip:192.0.2.50:5062", []), ("sip:192.0.2.50:5062;lr", ["sip:192.0.2.50:5062;lr"])],

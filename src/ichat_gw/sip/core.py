@@ -86,14 +86,16 @@ class Core:
 
     # --- messages -----------------------------------------------------------------------------------------
 
-    def begin(self, user: TransactionUser, request: Request, flow: Flow) -> Transaction:
-        """Send a request of ours in a new client transaction.
+    def begin(
+        self, user: TransactionUser, request: Request, flow: Flow, patient: bool = False
+    ) -> Transaction:
+        """Send a request of ours in a new client transaction, which bears transport errors if `patient`.
 
         A CANCEL brings the Via of its INVITE; to every other request one is added. Raises UnsafeHeader.
         """
         if "Via" not in request.headers:
             self._add_via(request, flow)
-        transaction, outputs = self.layer.begin(request, flow, user, user.session, self.now)
+        transaction, outputs = self.layer.begin(request, flow, user, user.session, self.now, patient)
         user.live += 1
         self.pass_on(outputs)
         return transaction
@@ -140,6 +142,11 @@ class Core:
         """Do not call `user.woken(timer)`."""
         user.waking.discard(timer)
         self.timers.clear((user, timer))
+
+    @property
+    def lookups(self) -> int:
+        """How many look-ups are under way."""
+        return len(self._lookups)
 
     def lookup(self, user: TransactionUser, uri: str, then: Callable[[Resolved], None]) -> None:
         """Find the flows for a URI and call `then`, also when nobody answers the look-up in 64*T1."""

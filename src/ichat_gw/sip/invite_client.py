@@ -84,7 +84,8 @@ class ClientSession(Session):
         self._heard = False
         flow = self._flows.pop(0)
         try:
-            self._invite = self.core.begin(self, self._request(flow), flow)
+            # COMPAT iChat: its address may refuse until its own pinhole datagram has opened the way.
+            self._invite = self.core.begin(self, self._request(flow), flow, patient=self._place.pinned)
         except GatewayError as error:
             self.say(Refused(Ending(Cause.MALFORMED, text=f"the call cannot be written as SIP: {error}")))
 

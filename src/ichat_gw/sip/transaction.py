@@ -33,7 +33,19 @@ Key: TypeAlias = tuple[str | int | None, ...]
 class Transaction:
     """One transaction. Made by the layer; its user may read everything and set `user` and `session`."""
 
-    __slots__ = ("data", "flow", "key", "kind", "request", "response", "session", "state", "user", "waits")
+    __slots__ = (
+        "data",
+        "flow",
+        "key",
+        "kind",
+        "patient",
+        "request",
+        "response",
+        "session",
+        "state",
+        "user",
+        "waits",
+    )
 
     def __init__(self, kind: Kind, key: Key, request: Request, flow: Flow) -> None:
         self.kind = kind
@@ -49,6 +61,8 @@ class Transaction:
         """The latest response: received (client) or given (server)."""
         self.waits: dict[Timer, float] = {}
         """Running timers, and how long each of them waits at the moment."""
+        self.patient = False
+        """Bear transport errors, and repeat the request until timer B or F."""
         self.user: object | None = None
         """Who is told; the layer does not look at it."""
         self.session: SessionId | None = None
@@ -139,19 +153,30 @@ class TransactionLayer:
         """How many timers are set."""
         return len(self._timers)
 
+    @property
+    def unanswered(self) -> int:
+        """How many requests of ours still wait for their final response."""
+        return sum(not transaction.finished for transaction in self._clients.values())
+
     # --- the user's side ----------------------------------------------------------------------------------
 
     def begin(
-        self, request: Request, flow: Flow, user: object, session: SessionId | None, now: float
+        self,
+        request: Request,
+        flow: Flow,
+        user: object,
+        session: SessionId | None,
+        now: float,
+        patient: bool = False,
     ) -> tuple[Transaction, list[LayerOutput]]:
         """Send a request in a client transaction of its own. Its top Via has a branch never used before.
 
-        Raises UnsafeHeader when the request cannot be written.
+        A `patient` one bears transport errors. Raises UnsafeHeader when the request cannot be written.
         """
         via = request.via
         kind = Kind.INVITE_CLIENT if request.method == "INVITE" else Kind.CLIENT
         transaction = Transaction(kind, (via.branch, request.method), request, flow)
-        transaction.user, transaction.session = user, session
+        transaction.user, transaction.session, transaction.patient = user, session, patient
         transaction.data = request.to_bytes()
         self._clients[transaction.key] = transaction
         self._clients_of.setdefault(flow, set()).add(transaction)
@@ -198,7 +223,8 @@ class TransactionLayer:
         """Fail the client transactions that are trying to reach the other end of `flow`."""
         outputs: list[LayerOutput] = []
         for transaction in list(self._clients_of.get(flow, ())):
-            outputs += self._step(transaction, Input.ERROR, now, text=text)
+            if not transaction.patient:
+                outputs += self._step(transaction, Input.ERROR, now, text=text)
         return outputs
 
     def deadline(self) -> float | None:

@@ -60,9 +60,10 @@ class UdpEndpoint:
             with contextlib.suppress(OSError):  # not on every system
                 sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
             sock.bind((host or "0.0.0.0", port))
-        except OSError as error:
+        except (OSError, UnicodeError, OverflowError) as error:
             sock.close()
-            raise CannotListen(f"UDP {host or '0.0.0.0'}:{port}: {error.strerror or error}") from None
+            why = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise CannotListen(f"UDP {host or '0.0.0.0'}:{port}: {why}") from None
         return cls(sock, deliver)
 
     @property

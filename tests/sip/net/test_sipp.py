@@ -1,0 +1,102 @@
+"""The user agent against SIPp 3.6.1 with the scenarios that come with it, also on a lossy network."""
+
+import asyncio
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from ichat_gw.call.cause import Cause, Ending
+from ichat_gw.call.leg import Answered, Confirmed, End, Ended, Party, Place
+from ichat_gw.sip.core import UserAgentConfig
+from ichat_gw.sip.events import FromSession, ToSession
+from ichat_gw.sip.transaction_table import TransactionTimes
+from tests.sip.ladder import sdp
+from tests.sip.net.shell import Shell
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(shutil.which("sipp") is None, reason="SIPp is not installed"),
+]
+
+QUICK = UserAgentConfig(times=TransactionTimes(t1=0.05, t2=0.4, t4=0.5, d=1.0))
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+async def sipp(directory: Path, *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *("sipp", "-nostdin", "-i", "127.0.0.1", "-trace_err"),
+        *arguments,
+        cwd=directory,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+
+
+async def empty(shell: Shell) -> None:
+    """Wait until nothing is left."""
+    async with asyncio.timeout(20):
+        while shell.agent.sessions or shell.agent.transactions or shell.agent.running_timers:
+            await asyncio.sleep(0.1)
+
+
+async def ended(process: asyncio.subprocess.Process) -> int:
+    try:
+        return await asyncio.wait_for(process.wait(), 60)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+
+
+@pytest.mark.parametrize("loss", ["0", "20"])
+async def test_sipp_calls_us(tmp_path: Path, loss: str) -> None:
+    shell = await Shell(QUICK).open()
+    try:
+        port = shell.endpoint.address[1]
+        process = await sipp(
+            tmp_path,
+            *("-sn", "uac", f"127.0.0.1:{port}", "-p", str(free_port()), "-s", "alice"),
+            *("-m", "10", "-r", "10", "-lost", loss, "-d", "100"),
+        )
+        assert await ended(process) == 0
+        said = [type(said.event) for said in shell.said]
+        assert said.count(Ended) == 10
+        # A BYE may overtake an ACK that was lost.
+        assert said.count(Confirmed) == 10 or loss != "0"
+        await empty(shell)
+    finally:
+        await shell.close()
+
+
+# Not on a lossy network: its callee takes a copy of the INVITE that comes after its 200 for a mistake.
+async def test_we_call_sipp(tmp_path: Path) -> None:
+    shell = await Shell(QUICK).open()
+    port = free_port()
+    process = await sipp(tmp_path, *("-sn", "uas", "-p", str(port), "-m", "10"))
+    said: list[type] = []
+
+    def hear(event: FromSession) -> None:
+        said.append(type(event.event))
+        if isinstance(event.event, Answered):
+            hang_up = ToSession(event.session, End(Ending(Cause.HANGUP)))
+            asyncio.get_running_loop().call_later(0.1, shell.act, hang_up)
+
+    shell.on_event = hear
+    try:
+        await asyncio.sleep(0.5)
+        place = Place(f"sip:bob@127.0.0.1:{port}", Party("sip:alice@example.com"), sdp("offer"), "alice")
+        for _ in range(10):
+            shell.act(ToSession(shell.agent.new_session(), place))
+        assert await ended(process) == 0
+        assert said.count(Answered) == 10
+        await empty(shell)
+    finally:
+        await shell.close()
