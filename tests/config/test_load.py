@@ -388,3 +388,22 @@ def test_any_file_is_read_or_refused_with_reasons(lines: list[tuple[str, str]]) 
     except ConfigError as error:
         problems = error.problems or (Problem("nowhere", "", "no reason"),)
     assert all(str(problem).startswith("ichat-gw.config:") for problem in problems)
+
+
+# --- settings that may be given several times -------------------------------------------------------------
+
+
+def test_all_credentials_count() -> None:
+    lines = "SIPCredentials = pbx gateway geheim\nSIPCredentials =\nsip credentials = * alice geheim 2\n"
+    loaded = read(NEEDED + lines)
+    found = [(c.realm, c.user, c.password.get_secret_value()) for c in loaded.settings.sip_credentials]
+    assert found == [("pbx", "gateway", "geheim"), ("*", "alice", "geheim 2")]
+    assert loaded.warnings == ()
+    assert "geheim" not in repr(loaded)
+
+
+def test_every_bad_line_of_credentials_is_reported() -> None:
+    lines = 'SIPCredentials = geheim\nSIPCredentials = a b geheim\nSIPCredentials = "geheim\n'
+    first, second = faults(NEEDED + lines)
+    assert first.startswith("7: SIPCredentials: there are fewer than three words; allowed: a realm")
+    assert second.startswith("9: SIPCredentials: a quotation mark is not closed; allowed: a realm")

@@ -5,6 +5,7 @@ import re
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from ichat_gw.config.credentials import SipCredentials
 from ichat_gw.config.table import BY_KEY, SETTINGS, Settings, key
 
 REQUIRED = {
@@ -58,9 +59,18 @@ def test_settings_are_immutable_and_checked() -> None:
 
 
 def test_secrets_do_not_show() -> None:
-    settings = Settings(**REQUIRED, tls_private_key_pass_phrase="geheim", http_auth_pwd="geheim")
+    credentials = (SipCredentials("pbx", "gateway", SecretStr("geheim")),)
+    settings = Settings(
+        **REQUIRED,
+        tls_private_key_pass_phrase="geheim",
+        http_auth_pwd="geheim",
+        sip_credentials=credentials,
+    )
+    assert settings.sip_credentials == credentials
     for shown in (repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()):
         assert "geheim" not in shown
     assert settings.jabber_component_password.get_secret_value() == "geheim"
     secret = {setting.field for setting in SETTINGS if setting.row.kind.secret}
-    assert secret == {"jabber_component_password", "tls_private_key_pass_phrase", "http_auth_pwd"}
+    assert secret == {
+        *("jabber_component_password", "tls_private_key_pass_phrase", "http_auth_pwd", "sip_credentials"),
+    }

@@ -49,7 +49,8 @@ async def _serve(loaded: Loaded) -> None:
 
 def _configure_log(loaded: Loaded) -> None:
     settings = loaded.settings
-    for secret in (settings.jabber_component_password, settings.tls_private_key_pass_phrase):
+    passwords = (credentials.password for credentials in settings.sip_credentials)
+    for secret in (settings.jabber_component_password, settings.tls_private_key_pass_phrase, *passwords):
         redact.register_secret(secret.get_secret_value() if secret else "")
     logging.configure(
         settings.log_level.value,

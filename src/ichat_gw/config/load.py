@@ -81,6 +81,7 @@ class _Reading:
         self.problems = list(lines.problems)
         self.warnings = list(lines.warnings)
         self._given: dict[str, Given] = {}
+        self._all_given: dict[str, list[Given]] = {}
         self._bad: set[str] = set()
         rules: list[Given] = []
         for given in (*lines.given, *overrides):
@@ -93,7 +94,9 @@ class _Reading:
                 self._take(setting, given)
         self.values[_RULES.field] = self._rules(rules)
         for setting in SETTINGS:
-            if setting.field in self._given:
+            if setting.field in self._all_given:
+                self._read_all(setting, self._all_given[setting.field])
+            elif setting.field in self._given:
                 self._read(setting, self._given[setting.field])
         check = Check(Settings.model_construct(**self.values), self._given, frozenset(self._bad))  # type: ignore[arg-type]
         self.problems += check.problems()
@@ -116,11 +119,23 @@ class _Reading:
         self.warnings.append(given.problem(given.name, "there is no such setting", hint))
 
     def _take(self, setting: Setting, given: Given) -> None:
+        if setting.row.repeats:
+            self._all_given.setdefault(setting.field, []).append(given)
+            return
         before = self._given.get(setting.field)
         if before and (before.line is None) == (given.line is None):
             what = f"is given again; {before.place} gives it first"
             self.warnings.append(given.problem(setting.row.name, what, "the last one counts"))
         self._given[setting.field] = given
+
+    def _read_all(self, setting: Setting, lines: list[Given]) -> None:
+        """Read a setting that may be given several times; blank lines add nothing."""
+        values = []
+        for given in lines:
+            self._read(setting, given)
+            if setting.field in self.values:
+                values.append(self.values.pop(setting.field))
+        self.values[setting.field] = tuple(values)
 
     def _read(self, setting: Setting, given: Given) -> None:
         kind = setting.row.kind

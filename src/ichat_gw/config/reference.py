@@ -25,8 +25,8 @@ is `Name = value`:
 - Names are read in any case. The value is the rest of the line; white space around both does not count.
 - A line whose first character is `#` is a comment. There are no comments behind a value.
 - A blank value stands for the default, except for a list, which is then empty.
-- A setting that is given twice counts as given last, with a warning; an unknown one is ignored, with a
-  warning that suggests the nearest name.
+- A setting that is given twice counts as given last, with a warning, unless it says that it can be given any
+  number of times; an unknown one is ignored, with a warning that suggests the nearest name.
 - Relative paths start from the current directory.
 - The file is UTF-8. Line ends may be those of Windows.
 
@@ -95,6 +95,8 @@ def _entry(setting: Setting) -> str:
         f"- Default: {setting.default_text}",
     ]
     lines.append(f"- Allowed: {row.kind.allowed}")
+    if row.repeats:
+        lines.append("- Can be given any number of times")
     if row.flag:
         lines.append(f"- Flag: `{row.flag}`{' (switches it off)' if row.flag_turns_off else ''}")
     if row.alias:

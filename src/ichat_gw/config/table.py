@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from ichat_gw.addressing.sip_uri import NameAddr, SipUri
 from ichat_gw.addressing.translation import TranslationRule
 from ichat_gw.config import kinds
+from ichat_gw.config.credentials import CREDENTIALS, SipCredentials
 from ichat_gw.config.kinds import Kind, LogFormat, LogLevel
 
 
@@ -49,6 +50,8 @@ class Row:
     """Another name that files use."""
     pair: str = ""
     """The name of the second line, where it takes two."""
+    repeats: bool = False
+    """Whether it may be given any number of times; its value is then the tuple of them all."""
     default_words: str = ""
     """The default in words, where the value itself would not say it."""
     sample: str = ""
@@ -174,6 +177,22 @@ class Settings(BaseModel):
             "How long to wait after a failed registration before trying again.",
         ),
     ] = 120
+    sip_credentials: Annotated[
+        tuple[SipCredentials, ...],
+        Row(
+            Section.SIP,
+            "SIPCredentials",
+            CREDENTIALS,
+            "User name and password for SIP servers that ask for them (digest authentication), by the realm "
+            "that the server names. One line serves all addresses that are registered there, whatever their "
+            "own user names. Where several lines are for one realm, an address takes the one with its own "
+            "user name, or else the first. Only OutboundProxy is answered, and a server whose domain a "
+            "TranslationOutput spells out, when it is asked on behalf of a user of that domain.",
+            repeats=True,
+            default_words="none",
+            new=True,
+        ),
+    ] = ()
 
     # --- general ---------------------------------------------------------------------------------------
 
