@@ -114,8 +114,8 @@ async def measure() -> dict[str, list[float]]:
         # As operators run it, with more ports than the calls of a few seconds take: ports rest after use.
         settings = {
             "LogLevel": "INFO",
-            "MediaRelayPortRangeMin": "20000",
-            "MediaRelayPortRangeMax": "29999",
+            "MediaRelayPortRangeMin": "40000",
+            "MediaRelayPortRangeMax": "49999",
         }
         gateway = GatewayProcess(Path(folder) / "gateway", prosody, phone.port, settings=settings)
         phone.gateway = ("127.0.0.1", gateway.sip_port)

@@ -158,6 +158,9 @@ _CONFIG = """\
 -- Written by tests/peers/prosody.py for one test run.
 run_as_root = true
 network_backend = "epoll"
+-- Prosody leaves Nagle's algorithm on: the second of two stanzas that follow each other waits for the
+-- acknowledgement of the first, up to 40 ms.
+network_settings = {{ nagle = false }}
 data_path = "{store}"
 pidfile = "{pidfile}"
 log = {{ debug = "{log}" }}

@@ -263,8 +263,8 @@ class Gateway:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is left to be ended: what a stopping gateway waits for."""
-        return self.user_agent.sessions == 0 and self.user_agent.registrations == 0
+        """Whether everybody we told something has answered: what a stopping gateway waits for."""
+        return self.user_agent.unanswered == 0
 
     def call_of(self, session: SessionId | None) -> str:
         """The handle of the call that a SIP session belongs to, or "": for logs and traces."""

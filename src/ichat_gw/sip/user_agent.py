@@ -136,6 +136,11 @@ class UserAgent:
         return self._core.layer.running_timers + len(self._core.timers)
 
     @property
+    def unanswered(self) -> int:
+        """How many requests of ours still wait for their final response, or for their look-up."""
+        return self._core.layer.unanswered + self._core.lookups
+
+    @property
     def registrations(self) -> int:
         """How many addresses of record are registered or about to be."""
         return len(self._registrations)
