@@ -86,6 +86,7 @@ class Rig:
             first_pause=0.05,
         )
         self.closed = asyncio.Event()
+        self.forgotten = asyncio.Event()
 
     def take(self, event: ConnectorEvent | None) -> None:
         now = self._loop.time()
@@ -101,6 +102,7 @@ class Rig:
                     self.store.remember(user, contact)
                 case ForgetSubscription(user, contact):
                     self.store.forget(user, contact)
+                    self.forgotten.set()
                 case Reconnect(text):
                     self.stream.reconnect(text)
                 case CloseStream():
@@ -177,9 +179,7 @@ async def test_subscriptions_survive_a_restart_of_everything(tmp_path: Path) -> 
                 "presence", where=lambda s: s.peer == dial and s.fields["type"] == "available"
             )
             alice.unsubscribe(dial)
-            async with asyncio.timeout(WITHIN):
-                while len(rig.store.load()) > 1:
-                    await asyncio.sleep(0.01)
+            await asyncio.wait_for(rig.forgotten.wait(), WITHIN)
         store = SqliteStore(tmp_path / "ichat-gw.db")
         assert store.load() == [(alice.jid, rig.control)]
         store.close()
