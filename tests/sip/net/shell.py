@@ -16,6 +16,7 @@ class Shell:
 
     def __init__(self, config: UserAgentConfig | None = None) -> None:
         self.agent = UserAgent(config or UserAgentConfig(), lambda: secrets.token_hex(8))
+        self.calls = 0
         self.said: list[FromSession] = []
         self.on_event: Callable[[FromSession], None] = self.said.append
         self._timer: asyncio.TimerHandle | None = None
@@ -48,6 +49,7 @@ class Shell:
                 case Lookup():
                     self.endpoint.lookup(command)
                 case InviteReceived(session=session):
+                    self.calls += 1
                     self.act(ToSession(session, Ring()))
                     self.act(ToSession(session, Answer(sdp("answer"))))
                 case FromSession():
