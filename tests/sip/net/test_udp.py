@@ -101,6 +101,22 @@ async def test_closed_port_is_reported_and_others_are_served() -> None:
         assert failed == SendFailed(dead, "Connection refused")
 
 
+def test_uvloop_goes_on_listening_after_an_icmp_error() -> None:
+    """COMPAT uvloop: left to itself it would never read from the socket again."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def ladder() -> None:
+        async with endpoint() as (one, ear), endpoint() as (two, _):
+            for _ in range(3):
+                one.send(Send(b"x", dead := Flow("UDP", one.address, ("127.0.0.1", 1))))
+                assert await ear.next() == SendFailed(dead, "Connection refused")
+                two.send(Send(b"y", Flow("UDP", two.address, one.address)))
+                assert isinstance(await ear.next(), Received)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(ladder())
+
+
 async def test_what_the_kernel_refuses_to_send() -> None:
     async with endpoint() as (one, ear):
         flow = Flow("UDP", one.address, ("127.0.0.1", 9))

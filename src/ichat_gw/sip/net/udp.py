@@ -45,6 +45,7 @@ class UdpEndpoint:
         self._bound: tuple[str, int] = sock.getsockname()[:2]
         self._sources: dict[str, str] = {}
         self._lookups: set[asyncio.Task[None]] = set()
+        self._rearming = False
         self._loop.add_reader(sock, self._readable)
 
     @classmethod
@@ -150,6 +151,7 @@ class UdpEndpoint:
     # --- in -----------------------------------------------------------------------------------------------
 
     def _readable(self) -> None:
+        self._read_errors()
         for _ in range(BATCH):
             try:
                 data, remote = self._sock.recvfrom(65_535)
@@ -168,15 +170,28 @@ class UdpEndpoint:
                 return  # closed by whoever got that
 
     def _read_errors(self) -> None:
-        """Report the ICMP errors that have come in."""
+        """Report the ICMP errors that have come in.
+
+        COMPAT uvloop: libuv takes the POLLERR that announces them for the end of the descriptor and stops
+        watching it, after one last call of `_readable`. So it is watched anew once they are read.
+        """
         while True:
             try:
                 _, control, _, remote = self._sock.recvmsg(0, 512, _MSG_ERRQUEUE)
             except OSError:
                 return
+            if not self._rearming:
+                self._rearming = True
+                self._loop.call_soon(self._rearm)
             with contextlib.suppress(OSError):
                 failed = SendFailed(self._flow((remote[0], remote[1])), _text_of(control))
                 self._loop.call_soon(self._deliver, failed)
+
+    def _rearm(self) -> None:
+        self._rearming = False
+        if self._sock.fileno() >= 0:
+            self._loop.remove_reader(self._sock)
+            self._loop.add_reader(self._sock, self._readable)
 
 
 def source_towards(remote: tuple[str, int]) -> str:
