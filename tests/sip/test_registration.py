@@ -12,6 +12,7 @@ AOR = "sip:alice@example.com"
 
 def online(chance: float = 0.0, **config: object) -> tuple[Ladder, Peer]:
     config.setdefault("keep_alives", False)
+    config.setdefault("registrar_checks", False)
     ladder = Ladder(UserAgentConfig(**config), chance)  # type: ignore[arg-type]
     registrar = ladder.phone("192.0.2.20")
     ladder.routes["example.com"] = [registrar.address]
@@ -35,7 +36,7 @@ def empty(ladder: Ladder) -> bool:
     return (ladder.agent.registrations, ladder.agent.transactions, ladder.agent.running_timers) == (0, 0, 0)
 
 
-def test_the_register_looks_like_the_originals() -> None:
+def test_the_register_looks_like_the_originals_but_for_path() -> None:
     ladder, registrar = online()
     ladder.act(StartRegistration(AOR))
     request = registrar.gets_request("REGISTER")
@@ -51,6 +52,7 @@ def test_the_register_looks_like_the_originals() -> None:
         ("Expires", "3600"),
         ("Accept-Language", "en"),
         ("Allow", "INVITE, ACK, CANCEL, OPTIONS, BYE, INFO, MESSAGE"),
+        ("Supported", "path"),
         ("User-Agent", "ichat-gw"),
         ("Content-Length", "0"),
     ]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ichat_gw.clock import Timers
+from ichat_gw.sip.authentication import Trust
 from ichat_gw.sip.dialog import sip_host
 from ichat_gw.sip.events import Flow, Lookup, Resolved, Send, SessionId, UserAgentCommand
 from ichat_gw.sip.message import Request, Response
@@ -42,8 +43,12 @@ class UserAgentConfig:
     """At most so long after a failure a registration is tried again."""
     registrations_at_once: int = 100
     """REGISTER requests waiting for their response at one time; more wait for their turn."""
+    registrar_checks: bool = True
+    """Ask each registrar now and then whether it remembers us."""
     max_sessions: int = 2000
     """INVITE sessions at one time, of both directions, those included that are fading out; more get 503."""
+    trust: Trust = field(default_factory=Trust)
+    """Passwords, and who may ask for them."""
     times: TransactionTimes = field(default_factory=TransactionTimes)
 
 

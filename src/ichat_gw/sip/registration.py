@@ -1,21 +1,23 @@
-"""Registrations: each user who is online has a Contact at the registrar (RFC 3261 section 10).
+"""The registration of one address of record (AOR): a Contact at its registrar (RFC 3261 section 10).
 
-One `Registration` per address of record (AOR). It never gives up:
-
-    waiting     its turn has not come (see `Registrations`), or the way is being looked up
+    waiting     its turn has not come (see `registrations.py`), or the way is being looked up
     asking      REGISTER sent
     registered  until shortly before the granted time ends; then it asks again
-    failed      until it is tried again, after `registration_retry_time` at the latest
+    failed      until it is tried again, after `registration_retry_time` at the latest; it never gives up
     leaving     Expires: 0 sent; then it is forgotten, or begins anew when it was wanted again meanwhile
 
-All REGISTERs of one AOR have the same Call-ID and rising CSeq (section 10.2), so they never overlap.
+All REGISTERs of one AOR have rising CSeq numbers and, as long as the registrar remembers us, the same Call-ID
+(section 10.2), so they never overlap.
 """
 
-from collections import Counter, deque
 from collections.abc import Callable
+from enum import Enum
+from typing import Protocol
 
-from ichat_gw.addressing.sip_uri import InvalidSipUri, SipUri
+from ichat_gw.addressing.sip_grammar import InvalidSyntax
+from ichat_gw.addressing.sip_uri import InvalidSipUri, NameAddr, SipUri, clean_text
 from ichat_gw.errors import GatewayError
+from ichat_gw.sip.authentication import CHALLENGES, Authentication, Unanswerable
 from ichat_gw.sip.core import Core, TransactionUser
 from ichat_gw.sip.dialog import sip_host
 from ichat_gw.sip.events import Flow, Registered, RegistrationFailed, Resolved
@@ -28,6 +30,10 @@ INSTANCE = "rinstance"
 
 MAX_GRANT = 86_400 * 7
 """Seconds. A registrar that grants more is asked again after a week nevertheless."""
+MAX_RETRY_AFTER = 3600
+"""Seconds. A registrar that wants to be left alone for longer is asked again after an hour nevertheless."""
+MAX_SERVICE_ROUTES = 8
+"""Values of Service-Route that are borne; they go into every INVITE."""
 
 AGAIN = "REGISTER again"
 YIELD = "let the next one ask"
@@ -37,10 +43,39 @@ PATIENCE = 1.0
 is down must not make a queue in which everybody waits for everybody's timeout."""
 
 
+class _Aim(Enum):
+    """What a REGISTER is for."""
+
+    BIND = "bind our Contact, or refresh it"
+    CHECK = "see whether our Contact is still bound"
+    LEAVE = "take our Contact away"
+
+
+class Owner(Protocol):
+    """What all registrations have in common: turns, and knowledge of their registrars."""
+
+    chance: Callable[[], float]
+
+    def queue(self, registration: "Registration") -> None:
+        """Call its `run` when its turn comes."""
+
+    def next_turn(self) -> None:
+        """One has its answer, or has waited long enough to let others ask as well."""
+
+    def bound(self, registration: "Registration", after_outage: bool) -> None:
+        """Its Contact is bound at the other end of its flow; `after_outage`: nobody had answered before."""
+
+    def checked(self, registration: "Registration", is_listed: bool | None) -> None:
+        """Its Contact is still listed, or is not; None: the registrar refuses to say."""
+
+    def remove(self, registration: "Registration") -> None:
+        """Forget it."""
+
+
 class Registration(TransactionUser):
     """One address of record."""
 
-    def __init__(self, owner: "Registrations", core: Core, aor: str, uri: SipUri) -> None:
+    def __init__(self, owner: Owner, core: Core, aor: str, uri: SipUri) -> None:
         super().__init__(None)
         self.aor = aor
         self.uri = uri
@@ -49,15 +84,25 @@ class Registration(TransactionUser):
         self.instance = core.token()
         self.flow: Flow | None = None
         """Where the registrar was reached last."""
+        self.service_route: tuple[str, ...] = ()
+        """The way that the registrar wants our INVITEs to take (RFC 3608), as Route values."""
         self._owner = owner
         self._core = core
         self._call_id = core.token()
         self._tag = core.token()
+        self._authentication = Authentication(core.config.trust.credentials, uri.user_decoded, core.token)
         self._number = 0
         self._expires = core.config.registration_time
-        self._asked_for = 0
+        self._aim = _Aim.BIND
         self._bound = False
         """The registrar may have a binding of ours."""
+        self._listed = False
+        """It listed our Contact when it was asked last."""
+        self._begun_anew = False
+        """It did not, and has been asked again at once."""
+        self._failing = False
+        self._outage = False
+        """Nobody answered."""
         self._busy = False
         """Waiting for its turn, for the way or for a response."""
         self._has_turn = False
@@ -69,6 +114,35 @@ class Registration(TransactionUser):
         if not self._busy:
             self._move_on()
 
+    @property
+    def registrar(self) -> str:
+        """The Request-URI of its REGISTERs: the AOR's domain, without a user (section 10.2)."""
+        uri = self.uri
+        port = "" if uri.port is None else f":{uri.port}"
+        transport = uri.param("transport")
+        return f"{uri.scheme}:{uri.host}{port}{f';transport={transport}' if transport else ''}"
+
+    # --- whether the registrar remembers us ---------------------------------------------------------------
+
+    @property
+    def can_check(self) -> bool:
+        """Tell whether `check` would say something of the registrar."""
+        return self._listed and not self._failing and not self._busy
+
+    def check(self) -> None:
+        """Ask the registrar what is bound (section 10.2.3), and tell the owner; only when `can_check`."""
+        self._aim = _Aim.CHECK
+        self._busy = True
+        self._owner.queue(self)
+
+    def lost(self) -> None:
+        """The registrar has forgotten what it knew: register again, as soon as nothing is under way."""
+        self._core.let_sleep(self, AGAIN)
+        if not self._busy:
+            self._move_on()
+
+    # --- turns --------------------------------------------------------------------------------------------
+
     def run(self) -> None:
         """It is this one's turn: look up the way."""
         self._has_turn = True
@@ -77,12 +151,19 @@ class Registration(TransactionUser):
             self._finish()
             return
         self._core.wake(self, YIELD, PATIENCE)
-        self._core.lookup(self, self._core.config.outbound_proxy or _domain(self.uri), self._resolved)
+        self._authentication.begin()
+        if self._aim is _Aim.CHECK and self.wanted:
+            assert self.flow is not None
+            self._send(self.flow)
+            return
+        self._aim = _Aim.BIND if self.wanted else _Aim.LEAVE
+        self._core.lookup(self, self._core.config.outbound_proxy or self.registrar, self._resolved)
 
     def _move_on(self) -> None:
         """Do what is wanted next, now that nothing is under way."""
         self._core.let_sleep(self, AGAIN)
         if self.wanted or self._bound:
+            self._aim = _Aim.BIND
             self._busy = True
             self._owner.queue(self)
         else:
@@ -105,41 +186,54 @@ class Registration(TransactionUser):
             self._core.let_sleep(self, YIELD)
             self._owner.next_turn()
 
+    # --- asking -------------------------------------------------------------------------------------------
+
     def _resolved(self, answer: Resolved) -> None:
         self._flows = list(answer.flows)
         if self._flows:
-            self._ask()
+            self._try_next()
         else:
-            self._failed(503, answer.text or "the registrar's name leads nowhere")
+            self._failed(503, answer.text or "the registrar's name leads nowhere", is_outage=True)
 
-    def _ask(self) -> None:
-        self._asked_for = self._expires if self.wanted else 0
-        flow = self._flows.pop(0)
-        self._number += 1
+    def _try_next(self) -> None:
+        self._aim = _Aim.BIND if self.wanted else _Aim.LEAVE
+        self._send(self._flows.pop(0))
+
+    def _send(self, flow: Flow) -> None:
         self.flow = flow
+        self._number += 1
         try:
-            self._core.begin(self, self._request(flow), flow)
+            request = self._request(flow)
+            self._authentication.sign(request)
+            self._core.begin(self, request, flow)
         except GatewayError as error:
             self._failed(400, str(error))
 
     def _request(self, flow: Flow) -> Request:
         proxy = self._core.config.outbound_proxy
-        host, port = flow.local
-        contact = SipUri("sip", self.uri.user, None, sip_host(host), port, ((INSTANCE, self.instance),))
         headers = Headers([("Max-Forwards", "70")])
         if proxy and SipUri.parse(proxy).has_param("lr"):
             headers.add("Route", f"<{proxy}>")
-        # Path and Service-Route (RFC 3327, 3608) and, for a challenge, Authorization go in here.
-        headers.add("Contact", f'<{contact}>;methods="{",".join(ALLOW)}"')
+        if self._aim is not _Aim.CHECK:
+            headers.add("Contact", f'<{self._contact(flow)}>;methods="{",".join(ALLOW)}"')
         headers.add("To", f"<{self.uri}>")
         headers.add("From", f"<{self.uri}>;tag={self._tag}")
         headers.add("Call-ID", self._call_id)
         headers.add("CSeq", f"{self._number} REGISTER")
-        headers.add("Expires", str(self._asked_for))
+        if self._aim is not _Aim.CHECK:
+            headers.add("Expires", str(self._expires if self._aim is _Aim.BIND else 0))
         headers.add("Accept-Language", LANGUAGE)
         headers.add("Allow", ", ".join(ALLOW))
+        # RFC 3327: proxies on the way may put themselves into the way back. Nothing else is needed of us.
+        headers.add("Supported", "path")
         headers.add("User-Agent", self._core.config.name)
-        return Request("REGISTER", _domain(self.uri), headers)
+        return Request("REGISTER", self.registrar, headers)
+
+    def _contact(self, flow: Flow) -> SipUri:
+        host, port = flow.local
+        transport = () if flow.transport == "UDP" else (("transport", flow.transport.lower()),)
+        params = ((INSTANCE, self.instance), *transport)
+        return SipUri("sip", self.uri.user, None, sip_host(host), port, params)
 
     # --- what comes of it ---------------------------------------------------------------------------------
 
@@ -148,61 +242,111 @@ class Registration(TransactionUser):
         status = response.status
         if status < 200:
             return
+        if status in CHALLENGES:
+            self._challenged(transaction, response)
+            return
+        # The password, if one was asked for, was right.
+        self._authentication.begin()
         if status < 300:
             self._accepted(response)
+        elif self._aim is _Aim.CHECK:
+            self._owner.checked(self, None)
+            self._finish()
         elif status == 423 and self._longer(response):
-            self._flows = [transaction.flow]
-            self._ask()
+            self._send(transaction.flow)
         elif status == 503 and self._flows:
-            self._ask()
+            self._try_next()
+        elif status < 400:
+            where = clean_text(response.contact.uri) if response.contact else "no address"
+            self._failed(status, f"moved to {where}: OutboundProxy or another translation can lead there")
         else:
-            # 401 and 407 are failures like any other until there are credentials to answer them with.
-            self._failed(status, response.reason)
+            self._failed(status, clean_text(response.reason), not_before=_retry_after(response))
 
     def failed(self, transaction: Transaction, status: int, text: str) -> None:
         """Hear that there is no response; the next address may give one."""
         if self._flows:
-            self._ask()
+            self._try_next()
         else:
-            self._failed(status, text)
+            self._failed(status, text, is_outage=True)
 
     def woken(self, timer: str) -> None:
         """Refresh, or try again; or let others ask while nobody answers us."""
         if timer == YIELD:
             self._give_turn()
-        else:
+        elif not self._busy:
             self._move_on()
 
+    def _challenged(self, transaction: Transaction, response: Response) -> None:
+        """Answer, if the rule in `authentication.py` allows it."""
+        config = self._core.config
+        try:
+            if not config.outbound_proxy and not config.trust.covers(self.aor):
+                raise Unanswerable("asked for a password, but no TranslationOutput spells this domain out")
+            request = self._authentication.again(transaction.request, response, self._number + 1)
+            self._number += 1
+            self._core.begin(self, request, transaction.flow)
+        except GatewayError as error:
+            self._authentication.forget()
+            self._failed(response.status, str(error))
+
     def _accepted(self, response: Response) -> None:
-        if not self._asked_for:
-            self._bound = False
+        ours = self._listed_in(response)
+        if self._aim is _Aim.CHECK:
+            self._owner.checked(self, ours is not None)
+            self._finish()
+        elif self._aim is _Aim.LEAVE:
+            self._bound = self._listed = False
             self._core.tell(Registered(self.aor, 0))
             self._finish()
-            return
-        granted = min(self._granted(response), MAX_GRANT)
-        if granted <= 0:
+        elif ours is None and (self._listed or response.contacts):
+            self._not_listed(response)
+        elif (granted := min(self._granted(ours, response), MAX_GRANT)) <= 0:
             self._failed(response.status, "the registrar granted no time")
-            return
-        self._bound = True
-        self._owner.note_flow(self)
+        else:
+            # COMPAT: a registrar that lists no Contact at all (section 10.3 asks it to) is believed.
+            self._listed = ours is not None
+            self._registered(granted, response)
+
+    def _registered(self, granted: int, response: Response) -> None:
+        after_outage, self._outage = self._outage, False
+        self._bound, self._failing, self._begun_anew = True, False, False
+        self.service_route = _service_route(response)
         self._core.tell(Registered(self.aor, granted))
         # Early enough for a refresh that takes several attempts, and not all users in the same second.
         margin = min(granted / 2, max(64.0, granted / 10))
         self._core.wake(self, AGAIN, (granted - margin) * (1 - 0.1 * self._owner.chance()))
+        self._owner.bound(self, after_outage)
         self._finish()
 
-    def _granted(self, response: Response) -> int:
-        """The seconds granted to our Contact, among those of all who registered this AOR (10.2.4)."""
+    def _not_listed(self, response: Response) -> None:
+        """Our binding is lost: ask once more, as somebody new; then later."""
+        if self._begun_anew:
+            self._begun_anew = False
+            self._failed(response.status, "the registrar does not list our Contact")
+            return
+        self._begun_anew = True
+        self._call_id = self._core.token()
+        assert self.flow is not None
+        self._send(self.flow)
+
+    def _listed_in(self, response: Response) -> NameAddr | None:
+        """Find our Contact among those of all who registered this AOR (section 10.2.4)."""
         for contact in response.contacts:
-            value = contact.param("expires") or ""
-            if _instance_of(contact.uri) == self.instance and value.isascii() and value.isdigit():
-                return int(value[:10])
-        return self._asked_for if response.expires is None else response.expires
+            if instance_of(contact.uri) == self.instance and SipUri.parse(contact.uri).user == self.uri.user:
+                return contact
+        return None
+
+    def _granted(self, ours: NameAddr | None, response: Response) -> int:
+        """The seconds granted to our Contact."""
+        value = (ours.param("expires") or "") if ours is not None else ""
+        if value.isascii() and value.isdigit():
+            return int(value[:10])
+        return self._expires if response.expires is None else response.expires
 
     def _longer(self, response: Response) -> bool:
         """After 423: ask for the registrar's minimum from now on; False if that makes no sense."""
         value = response.headers.get("Min-Expires") or ""
-        if not (value.isascii() and value.isdigit()) or not self._asked_for:
+        if not (value.isascii() and value.isdigit()) or self._aim is not _Aim.BIND:
             return False
         wanted = int(value[:10])
         if not self._expires < wanted <= MAX_GRANT:
@@ -210,11 +354,13 @@ class Registration(TransactionUser):
         self._expires = wanted
         return True
 
-    def _failed(self, status: int, text: str) -> None:
+    def _failed(self, status: int, text: str, *, is_outage: bool = False, not_before: float = 0.0) -> None:
+        self._failing, self._outage = True, is_outage
         if self.wanted:
             # Nobody answered, so nobody said that there is no binding.
             self._bound = self._bound or status == 408
-            retry = self._core.config.registration_retry_time * (1 - 0.5 * self._owner.chance())
+            spread = self._core.config.registration_retry_time * (1 - 0.5 * self._owner.chance())
+            retry = max(spread, not_before)
             self._core.tell(RegistrationFailed(self.aor, status, text, retry))
             self._core.wake(self, AGAIN, retry)
         else:
@@ -224,119 +370,28 @@ class Registration(TransactionUser):
         self._finish()
 
 
-class Registrations(TransactionUser):
-    """All of them; lets only so many ask at one time, so that a morning's log-ins are no burst."""
-
-    def __init__(self, core: Core, chance: Callable[[], float]) -> None:
-        super().__init__(None)
-        self.chance = chance
-        self._core = core
-        self._of_aor: dict[str, Registration] = {}
-        self._of_instance: dict[str, Registration] = {}
-        self._queue: deque[Registration] = deque()
-        self._asking = 0
-        self._handing_out = False
-        self._flows: Counter[Flow] = Counter()
-        self._flow_of: dict[str, Flow] = {}
-
-    def __len__(self) -> int:
-        return len(self._of_aor)
-
-    def start(self, aor: str) -> None:
-        """Register `aor` and keep it registered; nothing happens when that is so already."""
-        if not self._core.config.registration_time:
-            return
-        registration = self._of_aor.get(aor)
-        if registration is None:
-            try:
-                uri = SipUri.parse(aor)
-            except InvalidSipUri as error:
-                self._core.tell(RegistrationFailed(aor, 400, str(error), 0.0))
-                return
-            registration = Registration(self, self._core, aor, uri)
-            self._of_aor[aor] = registration
-            self._of_instance[registration.instance] = registration
-            registration.want(True)
-        elif not registration.wanted:
-            registration.want(True)
-
-    def stop(self, aor: str) -> None:
-        """Un-register `aor`, if it is being kept registered."""
-        registration = self._of_aor.get(aor)
-        if registration is not None and registration.wanted:
-            registration.want(False)
-
-    def aor_of(self, request_uri: str) -> str | None:
-        """Find whose Contact this is."""
-        registration = self._of_instance.get(_instance_of(request_uri) or "")
-        if registration is None or SipUri.parse(request_uri).user != registration.uri.user:
-            return None
-        return registration.aor
-
-    # --- for the registrations ----------------------------------------------------------------------------
-
-    def queue(self, registration: Registration) -> None:
-        """Let it run when its turn comes."""
-        self._queue.append(registration)
-        self._run()
-
-    def next_turn(self) -> None:
-        """One has its answer, or has waited long enough to let others ask as well."""
-        self._asking -= 1
-        self._run()
-
-    def _run(self) -> None:
-        if self._handing_out:
-            return
-        # One that has nothing to ask any more gives its turn back at once: a loop, so that thousands of
-        # them do not call each other.
-        self._handing_out = True
-        while self._queue and self._asking < self._core.config.registrations_at_once:
-            self._asking += 1
-            self._queue.popleft().run()
-        self._handing_out = False
-
-    def remove(self, registration: Registration) -> None:
-        """Forget it."""
-        del self._of_aor[registration.aor]
-        del self._of_instance[registration.instance]
-        self._drop_flow(registration)
-
-    # --- keep-alives --------------------------------------------------------------------------------------
-
-    def note_flow(self, registration: Registration) -> None:
-        """Keep the way to its registrar open for as long as somebody is registered by it."""
-        assert registration.flow is not None
-        self._drop_flow(registration)
-        self._flow_of[registration.aor] = registration.flow
-        self._flows[registration.flow] += 1
-        if self._core.config.keep_alives and not self.waking:
-            self._core.wake(self, "keep-alive", self._core.config.keep_alive_time)
-
-    def _drop_flow(self, registration: Registration) -> None:
-        flow = self._flow_of.pop(registration.aor, None)
-        if flow is not None:
-            self._flows[flow] -= 1
-            if not self._flows[flow]:
-                del self._flows[flow]
-
-    def woken(self, timer: str) -> None:
-        """Send keep-alives (RFC 5626 section 3.5.1), one per flow."""
-        for flow in self._flows:
-            self._core.send(b"\r\n\r\n", flow, None)
-        if self._flows:
-            self._core.wake(self, timer, self._core.config.keep_alive_time)
-
-
-def _domain(aor: SipUri) -> str:
-    """The Request-URI of a REGISTER: the AOR's domain, without a user (section 10.2)."""
-    port = "" if aor.port is None else f":{aor.port}"
-    transport = aor.param("transport")
-    return f"{aor.scheme}:{aor.host}{port}{f';transport={transport}' if transport else ''}"
-
-
-def _instance_of(uri: str) -> str | None:
+def instance_of(uri: str) -> str | None:
+    """Return what tells a Contact of ours from all others; None for a URI that is none of ours."""
     try:
         return SipUri.parse(uri).param(INSTANCE)
     except InvalidSipUri:
         return None
+
+
+def _retry_after(response: Response) -> float:
+    """The seconds of Retry-After (section 20.33), at most `MAX_RETRY_AFTER`; 0.0 without one."""
+    digits = (response.headers.get("Retry-After") or "").partition(";")[0].partition("(")[0].strip()
+    return float(min(int(digits[:10]), MAX_RETRY_AFTER)) if digits.isascii() and digits.isdigit() else 0.0
+
+
+def _service_route(response: Response) -> tuple[str, ...]:
+    """The values of Service-Route (RFC 3608 section 5), as Route values; none if one of them is of no use.
+
+    Each must be a SIP URI for loose routing: a strict router at the front would take our Request-URI away.
+    """
+    try:
+        values = [NameAddr.parse(value) for value in response.headers.values("Service-Route")]
+        usable = all(value.sip_uri.has_param("lr") for value in values)
+    except (InvalidSyntax, InvalidSipUri):
+        return ()
+    return tuple(f"<{value.uri}>" for value in values) if usable and len(values) <= MAX_SERVICE_ROUTES else ()

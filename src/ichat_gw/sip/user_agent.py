@@ -28,7 +28,7 @@ from ichat_gw.sip.events import (
 from ichat_gw.sip.invite_client import ClientSession
 from ichat_gw.sip.invite_server import ServerSession
 from ichat_gw.sip.message import MalformedMessage, NotSip, Request, parse, stamp_via
-from ichat_gw.sip.registration import Registrations
+from ichat_gw.sip.registrations import Registrations
 from ichat_gw.sip.replies import Replies
 from ichat_gw.sip.session import Session
 from ichat_gw.sip.transaction import Asked, LayerOutput, Stray, Transaction, reply_flow
