@@ -3,10 +3,13 @@
 import asyncio
 import random
 import socket
+from pathlib import Path
 
+import psutil
 import pytest
 
 from peers import flows
+from peers.sip_phone import SippPhone
 from peers.stage import Stage
 
 pytestmark = pytest.mark.e2e
@@ -56,6 +59,31 @@ async def test_the_xmpp_server_is_away_for_a_while(stage: Stage) -> None:
     await stage.ichat.log_in()
     await stage.connected()
     await flows.ichat_calls_established(stage, talk=0.3)
+
+
+async def test_a_second_call_between_the_same_two_people(stage: Stage, tmp_path: Path) -> None:
+    """iChat cannot tell the two apart; the first goes on, the second is told to try again later."""
+    stage.ichat.answer_time = 1.0
+    first = stage.phone.dial(stage.gateway.address, "alice", talk=0.3)
+    await stage.ichat.wait_for("vc:request")
+    try:
+        await SippPhone(tmp_path).dial_and_fail(stage.gateway.address, "alice", 486).result()
+        await stage.ichat.wait_for("established")
+        await first.result()
+    finally:
+        stage.ichat.answer_time = 0.05
+    assert stage.ichat.sightings.count("vc:cancel") == 0
+
+
+async def test_no_secret_shows(stage: Stage) -> None:
+    """Not in argv, not in the environment, not in the log."""
+    secret = stage.prosody.component_secret
+    processes = [psutil.Process(stage.gateway.program.pid), *stage.gateway.children()]
+    assert len(processes) >= 3
+    for process in processes:
+        assert secret not in " ".join(process.cmdline())
+        assert secret not in str(process.environ())
+    assert secret not in stage.gateway.log_file.read_text() + stage.gateway.program.output
 
 
 async def test_forged_ipc_is_ignored(stage: Stage) -> None:
