@@ -130,7 +130,7 @@ class Ladder:
         self.events = deque(e for e in self.events if not isinstance(e, FromSession))
 
     def hears_nothing(self) -> None:
-        assert not self.events
+        assert not self.events, list(self.events)
 
     def drops(self, reason: str) -> None:
         event = self.events.popleft()

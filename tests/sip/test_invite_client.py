@@ -235,6 +235,8 @@ def test_it_rings_once_whatever_rings() -> None:
     ladder, phone, call, invite = calling()
     phone.answers(invite, 100)
     ladder.hears_nothing()
+    phone.answers(invite, 199, tag="gone")
+    ladder.hears_nothing()
     for status in (183, 180, 180, 182):
         phone.answers(invite, status)
     ladder.hears(call, Rang())
@@ -445,7 +447,19 @@ def test_a_flood_of_forks_is_bounded() -> None:
         phone.answers(invite, 200, tag=f"fork{fork}", sdp=sdp("x"))
     assert phone.got() == ["ACK", *["ACK", "BYE"] * 15]
     ladder.hears(call, Answered(sdp("x")))
-    phone.answers(invite, 180, tag="yet another")
+    phone.answers(invite, 180, tag="another")
+    ladder.hears_nothing()
+
+
+def test_a_flood_of_early_dialogs_is_bounded() -> None:
+    ladder, phone, call, invite = calling()
+    for fork in range(40):
+        phone.answers(invite, 183, tag=f"fork{fork}", sdp=sdp("x"))
+    ladder.hears(call, Rang())
+    phone.answers(invite, 200, tag="fork39", sdp=sdp("x"))
+    phone.silent()
+    phone.answers(invite, 200, tag="fork3")
+    ladder.hears(call, Answered(sdp("x")))
 
 
 # --- offers the other way round ---------------------------------------------------------------------------

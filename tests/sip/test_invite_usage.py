@@ -106,10 +106,13 @@ def test_hanging_up_before_the_ack_waits_for_the_ack() -> None:
     ladder.tell(call, HANG_UP)
     ladder.tell(call, HANG_UP)
     phone.silent()
+    assert ladder.agent.unanswered == 0
     ladder.later(0.5)
     phone.gets(200)
     phone.sends("ACK", seq=1)
+    assert ladder.agent.unanswered == 1
     phone.answers(phone.gets_request("BYE"), 200)
+    assert ladder.agent.unanswered == 0
     ladder.ends_empty(call)
 
 
@@ -365,6 +368,17 @@ def test_reinvite_moves_the_remote_target_when_it_is_accepted() -> None:
     ladder.hears(call, Reoffered(sdp("a")), Reoffered(sdp("b")))
     ladder.tell(call, HANG_UP)
     assert moved.gets_request("BYE").uri == "sip:bob@192.0.2.77:5088"
+
+
+def test_reinvite_pending_when_the_ack_to_the_one_before_never_comes() -> None:
+    """The BYE that follows ends what is pending."""
+    ladder, phone, call = answered(None)
+    phone.sends("INVITE", sdp=sdp("hold"))
+    phone.gets(491)
+    ladder.later(32)
+    ladder.hears(call, Ended(Ending(Cause.TIMEOUT, text="no ACK to our 200")))
+    assert phone.got()[-1] == "BYE"
+    ladder.ends_empty(call)
 
 
 # --- everything else --------------------------------------------------------------------------------------

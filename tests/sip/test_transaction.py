@@ -240,6 +240,15 @@ def test_refusal_is_repeated_until_timer_h() -> None:
     assert times_of_sends(bench) == [0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5]
 
 
+def test_woken_late_it_ends_and_repeats_nothing() -> None:
+    """The loop was busy for a minute: timer B is due, and behind it the next copy."""
+    bench = Bench(Kind.INVITE_CLIENT)
+    for when in (0.5, 1.5, 3.5, 7.5, 15.5, 31.5):
+        bench.layer.expire(NOW + when)
+    outputs = bench.layer.expire(NOW + 100)
+    assert outputs == [TimedOut(bench.transaction), Gone(bench.transaction)]
+
+
 # --- matching ---------------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ answered  200 sent; from here on the `InviteUsage` runs the dialog
 refused   3xx to 6xx sent; only the transaction lives on
 """
 
-from ichat_gw.addressing.sip_uri import InvalidSipUri, SipUri
+from ichat_gw.addressing.sip_uri import SipUri
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import (
     AcceptReoffer,
@@ -142,9 +142,9 @@ class ServerSession(Session):
             self._usage.acknowledged(ack)
 
     def woken(self, timer: str) -> None:
-        """Hear a timer of the usage."""
-        if self._usage is not None:
-            self._usage.woken(timer)
+        """Hear a timer: only a usage sets any."""
+        assert self._usage is not None
+        self._usage.woken(timer)
 
 
 def _written(address: tuple[str, int]) -> str:
@@ -154,8 +154,5 @@ def _written(address: tuple[str, int]) -> str:
 
 def _contact(invite: Request, flow: Flow) -> str:
     """Our Contact: the user whom the caller asked for, at the address where the call came in."""
-    try:
-        user = SipUri.parse(invite.uri).user
-    except InvalidSipUri:
-        user = None
+    user = SipUri.parse(invite.uri).user
     return f"<sip:{user}@{_written(flow.local)}>" if user else f"<sip:{_written(flow.local)}>"

@@ -89,9 +89,7 @@ class InviteUsage:
             self._answer(transaction, 488 if status in (408, 481) else status)
 
     def end(self) -> None:
-        """Hang up: BYE now, or as soon as section 15 allows it."""
-        if self._phase is not _Phase.OPEN:
-            return
+        """Hang up an open session: BYE now, or as soon as section 15 allows it."""
         self._refuse_pending()
         if self._unacknowledged is None:
             self._say_bye()
@@ -134,13 +132,12 @@ class InviteUsage:
     def woken(self, timer: str) -> None:
         """Repeat the 2xx, or give up waiting for its ACK."""
         waiting = self._unacknowledged
-        if waiting is None:
-            return
+        assert waiting is not None  # `_stop_repeating` stops both timers
         if timer == REPEAT:
             waiting.interval = min(2 * waiting.interval, self._core.times.t2)
             self._core.wake(self._session, REPEAT, waiting.interval)
             self._core.respond(waiting.transaction, waiting.response)
-        elif timer == NO_ACK:
+        else:
             self._stop_repeating()
             self._session.say(Ended(Ending(Cause.TIMEOUT, text="no ACK to our 200")))
             self._refuse_pending()

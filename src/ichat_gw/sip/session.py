@@ -4,6 +4,8 @@
 the 2xx on an `InviteUsage` runs it. The bridge speaks through `command`, the session through `say`.
 """
 
+from abc import ABC, abstractmethod
+
 from ichat_gw.call.leg import Ended, LegCommand, LegEvent, Refused
 from ichat_gw.sip.core import Core, TransactionUser
 from ichat_gw.sip.events import FromSession, SessionGone, SessionId
@@ -11,7 +13,7 @@ from ichat_gw.sip.message import Request
 from ichat_gw.sip.transaction import Transaction
 
 
-class Session(TransactionUser):
+class Session(TransactionUser, ABC):
     """Base of the two kinds of sessions."""
 
     def __init__(self, core: Core, session: SessionId, call_id: str, local_tag: str) -> None:
@@ -25,14 +27,15 @@ class Session(TransactionUser):
         self.gone = False
         """Nothing is left: no transaction, no timer."""
 
+    @abstractmethod
     def command(self, command: LegCommand) -> None:
         """Do what the bridge says; what comes too late or does not fit is ignored."""
-        raise NotImplementedError
 
+    @abstractmethod
     def asked(self, transaction: Transaction, request: Request) -> None:
         """Answer a request inside the dialog; the transaction is this session's already."""
-        raise NotImplementedError
 
+    @abstractmethod
     def acknowledged(self, ack: Request) -> None:
         """Hear an ACK to one of our 2xx."""
 
