@@ -16,7 +16,7 @@ A row that is missing from the table means: this can be heard here, late or twic
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias
 
@@ -223,8 +223,7 @@ class Bridge:
     # --- the table's actions ------------------------------------------------------------------------------
 
     def _place_callee(self, heard: _Heard) -> None:
-        plan = self._plan.place
-        self._tell(Side.CALLEE, Place(plan.target, plan.caller, heard.sdp, plan.contact_user, plan.pinned))
+        self._tell(Side.CALLEE, replace(self._plan.place, offer=heard.sdp))
 
     def _ring_caller(self, heard: _Heard) -> None:
         self._tell(Side.CALLER, Ring())

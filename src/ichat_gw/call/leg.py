@@ -30,6 +30,8 @@ class Place:
 
     `contact_user` is the user part of our Contact. `pinned`: send every request of the dialog to the
     host and port of `target`, whatever Contact, Record-Route and OutboundProxy say, as iChat needs it.
+    `aor` is the SIP address that the caller is registered as, or would be: its registrar may say which way
+    the call goes and ask for its password. "": the caller has none.
     """
 
     target: str
@@ -37,6 +39,7 @@ class Place:
     offer: Sdp | None
     contact_user: str = ""
     pinned: bool = False
+    aor: str = ""
 
 
 @dataclass(frozen=True, slots=True)

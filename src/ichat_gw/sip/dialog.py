@@ -126,8 +126,12 @@ class Dialog:
 
     def request(self, method: str, user_agent: str) -> Request:
         """Make the next request of ours in this dialog (section 12.2.1.1), without Via and body."""
+        return self._request(method, self.next_number(), user_agent)
+
+    def next_number(self) -> int:
+        """Take the CSeq number for the next request of ours."""
         self.local_seq += 1
-        return self._request(method, self.local_seq, user_agent)
+        return self.local_seq
 
     def ack(self, invite_number: int, user_agent: str) -> Request:
         """Make the ACK to a 2xx to our INVITE with that CSeq number (section 13.2.2.4)."""

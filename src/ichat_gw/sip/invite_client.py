@@ -1,13 +1,16 @@
 """We call somebody: an INVITE from the look-up of its target to the final response (RFC 3261 13.2).
 
     resolving  the shell looks up where the target is
-    calling    INVITE sent, nothing heard; a CANCEL would have to wait (section 9.1)
+    calling    INVITE sent, nothing heard; a CANCEL would have to wait (section 9.1); sent once more when a
+               password is asked for (section 22.2)
     ringing    a provisional response came
     answered   a 2xx came and was acknowledged; from here on the `InviteUsage` runs the dialog
 
 One INVITE can be answered several times, by the branches of a forking proxy. The first 2xx is the call;
 every other is acknowledged and hung up at once. The same goes for the 2xx that crosses our CANCEL.
 """
+
+from contextlib import suppress
 
 from ichat_gw.addressing.sip_uri import NameAddr, SipUri
 from ichat_gw.call.cause import Cause, Ending
@@ -24,6 +27,7 @@ from ichat_gw.call.leg import (
     Sdp,
 )
 from ichat_gw.errors import GatewayError
+from ichat_gw.sip.authentication import CHALLENGES, Authentication, Unanswerable
 from ichat_gw.sip.core import Core
 from ichat_gw.sip.dialog import Dialog
 from ichat_gw.sip.events import Flow, Resolved, SessionId
@@ -42,9 +46,18 @@ GIVE_UP = "no final response to a cancelled INVITE"
 class ClientSession(Session):
     """A call that we place."""
 
-    def __init__(self, core: Core, session: SessionId, place: Place) -> None:
+    def __init__(
+        self, core: Core, session: SessionId, place: Place, service_route: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(core, session, core.token(), core.token())
         self._place = place
+        self._service_route = () if place.pinned else service_route
+        """The way that the caller's registrar wants the INVITE to take (RFC 3608), as Route values."""
+        self._number = 1
+        """The CSeq number of the INVITE."""
+        self._may_ask: set[tuple[str, tuple[str, int]]] = set()
+        """Who is answered when they ask for a password, by transport and address: see `authentication.py`."""
+        self._authentication = Authentication(core.config.trust.credentials, _user_of(place.aor), core.token)
         self._replies = Replies(core.config.name)
         self._flows: list[Flow] = []
         self._invite: Transaction | None = None
@@ -63,17 +76,37 @@ class ClientSession(Session):
 
     def begin(self) -> None:
         """Look up where the call goes."""
-        place, proxy = self._place, self.core.config.outbound_proxy
         try:
-            SipUri.parse(place.target)
+            SipUri.parse(self._place.target)
         except GatewayError as error:
             self.say(Refused(Ending(Cause.MALFORMED, text=f"the address cannot be called: {error}")))
             return
-        uri = proxy if proxy and not place.pinned else place.target
-        self.core.lookup(self, uri, self._resolved)
+        self.core.lookup(self, self._next_hop(), self._resolved)
+
+    @property
+    def _proxy(self) -> str | None:
+        """The proxy that this call goes through."""
+        return None if self._place.pinned else self.core.config.outbound_proxy
+
+    def _next_hop(self) -> str:
+        """Where the INVITE goes first (section 8.1.2)."""
+        if self._proxy is None and self._service_route:
+            return NameAddr.parse(self._service_route[0]).uri
+        return self._proxy or self._place.target
+
+    def _next_hop_may_ask(self) -> bool:
+        """The rule in `authentication.py`, for the INVITE."""
+        place, trust = self._place, self.core.config.trust
+        if place.pinned or self._proxy is not None:
+            return not place.pinned
+        if self._service_route:
+            return trust.covers(place.aor)
+        return trust.covers_call(place.aor, place.target)
 
     def _resolved(self, answer: Resolved) -> None:
         self._flows = list(answer.flows)
+        if self._next_hop_may_ask():
+            self._may_ask = {(flow.transport, flow.remote) for flow in self._flows}
         if self._flows:
             self._try_next()
         else:
@@ -82,6 +115,7 @@ class ClientSession(Session):
     def _try_next(self) -> None:
         """Send the INVITE to the next flow: the same request in a new transaction (RFC 3263 4.3)."""
         self._heard = False
+        self._authentication.begin()
         flow = self._flows.pop(0)
         try:
             # COMPAT iChat: its address may refuse until its own pinhole datagram has opened the way.
@@ -93,14 +127,17 @@ class ClientSession(Session):
         place, config = self._place, self.core.config
         caller = NameAddr(place.caller.display_name, _as_sip(place.caller.address))
         headers = Headers([("Max-Forwards", "70")])
-        proxy = config.outbound_proxy
-        if proxy and not place.pinned and SipUri.parse(proxy).has_param("lr"):
-            headers.add("Route", f"<{proxy}>")
+        proxy = self._proxy
+        routes = list(self._service_route)
+        if proxy and SipUri.parse(proxy).has_param("lr") and routes[:1] != [f"<{proxy}>"]:
+            routes.insert(0, f"<{proxy}>")
+        for route in routes:
+            headers.add("Route", route)
         headers.add("Contact", self._contact(flow))
         headers.add("To", f"<{place.target}>")
         headers.add("From", str(caller.with_tag(self.local_tag)))
         headers.add("Call-ID", self.call_id)
-        headers.add("CSeq", "1 INVITE")
+        headers.add("CSeq", f"{self._number} INVITE")
         headers.add("Accept-Language", LANGUAGE)
         headers.add("Allow", ", ".join(ALLOW))
         if place.offer is not None:
@@ -156,15 +193,51 @@ class ClientSession(Session):
     # --- the called side ----------------------------------------------------------------------------------
 
     def told(self, transaction: Transaction, response: Response) -> None:
-        """Hear a response to our INVITE; what comes to CANCEL and BYE changes nothing."""
+        """Hear a response to our INVITE; what comes to CANCEL and BYE changes nothing.
+
+        Unless somebody asks for a password who may: then the request is sent again.
+        """
         if transaction is not self._invite:
-            return
-        if response.status < 200:
+            if response.status in CHALLENGES:
+                self._challenged_inside(transaction, response)
+        elif response.status in CHALLENGES and not self.over:
+            self._challenged(transaction, response)
+        elif response.status < 200:
             self._hear_provisional(response)
         elif response.status < 300:
             self._hear_success(transaction, response)
         else:
             self._hear_refusal(response)
+
+    def _challenged(self, transaction: Transaction, response: Response) -> None:
+        """Send the INVITE again, or give the call up."""
+        self._heard = False
+        try:
+            invite = self._signed(transaction, response, self._number + 1)
+            self._number += 1
+            # Early dialogs of the INVITE that was refused are over.
+            self._dialogs.clear()
+            self._early_sdp.clear()
+            self._invite = self.core.begin(self, invite, transaction.flow)
+        except GatewayError as error:
+            self.say(Refused(Ending.from_status(response.status, str(error))))
+
+    def _challenged_inside(self, transaction: Transaction, response: Response) -> None:
+        """Send a request in the dialog again; if it may not be, its end is what it was for anyway: BYE."""
+        dialog = self._dialogs.get(transaction.request.to.tag or "")
+        if dialog is None or transaction.request.method == "CANCEL":
+            return
+        with suppress(GatewayError):
+            request = self._signed(transaction, response, dialog.local_seq + 1)
+            dialog.next_number()
+            self.core.begin(self, request, transaction.flow)
+
+    def _signed(self, transaction: Transaction, response: Response, number: int) -> Request:
+        """Answer a challenge. Raises Unanswerable."""
+        flow = transaction.flow
+        if (flow.transport, flow.remote) not in self._may_ask:
+            raise Unanswerable("asked for a password; only OutboundProxy and the caller's registrar get one")
+        return self._authentication.again(transaction.request, response, number)
 
     def _hear_provisional(self, response: Response) -> None:
         first, self._heard = not self._heard, True
@@ -199,6 +272,8 @@ class ClientSession(Session):
 
     def _hear_success(self, transaction: Transaction, response: Response) -> None:
         self.core.let_sleep(self, GIVE_UP)
+        # The password was right: a request in the dialog may be asked for it again.
+        self._authentication.begin()
         tag = response.to.tag or ""
         if tag in self._acks:
             if (sent := self._acks[tag]) is not None:
@@ -247,15 +322,27 @@ class ClientSession(Session):
         """Send the ACK to a 2xx as soon as its way is known, and keep it for repeated 2xx."""
         usage = usage or self._usage
         assert usage is not None
-        ack = dialog.ack(1, self.core.config.name)
+        ack = dialog.ack(self._number, self.core.config.name)
         if sdp is not None:
             ack.headers.add("Content-Type", ACCEPT)
             ack.body = sdp.encode("utf-8", "replace")
 
         def send(flow: Flow) -> None:
+            self._add_credentials(ack, flow)
             self._acks[dialog.remote_tag] = (self.core.send_ack(self, ack, flow), flow)
 
         usage.next_hop.run(send)
+
+    def _add_credentials(self, ack: Request, flow: Flow) -> None:
+        """Section 22.1: an ACK cannot be asked for a password, so it brings what the INVITE brought.
+
+        But only to who asked: without Record-Route it goes past them, straight to the callee.
+        """
+        assert self._invite is not None
+        if (flow.transport, flow.remote) in self._may_ask:
+            for name in ("Authorization", "Proxy-Authorization"):
+                for value in self._invite.request.headers.get_all(name):
+                    ack.headers.add(name, value)
 
     def asked(self, transaction: Transaction, request: Request) -> None:
         """Answer a request of the other end, in the dialog of the call or in one that is still early."""
@@ -294,6 +381,13 @@ class ClientSession(Session):
         else:
             assert self._usage is not None
             self._usage.woken(timer)
+
+
+def _user_of(aor: str) -> str:
+    try:
+        return SipUri.parse(aor).user_decoded
+    except GatewayError:
+        return ""
 
 
 def _as_sip(address: str) -> str:

@@ -197,6 +197,7 @@ class Registration(TransactionUser):
 
     def _try_next(self) -> None:
         self._aim = _Aim.BIND if self.wanted else _Aim.LEAVE
+        self._authentication.begin()
         self._send(self._flows.pop(0))
 
     def _send(self, flow: Flow) -> None:

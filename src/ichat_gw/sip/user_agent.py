@@ -254,7 +254,8 @@ class UserAgent:
 
     def _place(self, number: SessionId, place: Place) -> None:
         if number not in self._sessions:
-            session = ClientSession(self._core, number, place)
+            service_route = self._registrations.service_route(place.aor)
+            session = ClientSession(self._core, number, place, service_route)
             self._open(session)
             session.begin()
             session.settle()
