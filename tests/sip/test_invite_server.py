@@ -289,3 +289,30 @@ def test_rfc_2543_caller_without_tag_and_contact() -> None:
     assert (bye.uri, bye.headers.get("To")) == ("sip:bob@192.0.2.9", "<sip:bob@192.0.2.9>")
     phone.answers(bye, 200)
     ladder.ends_empty(call)
+
+
+def test_ichat_is_answered_where_its_invite_came_from() -> None:
+    """COMPAT iChat: whatever its Contact and the proxies say."""
+    ladder = Ladder()
+    ichat = ladder.phone("198.51.100.7", 16402, agent="Viceroy 1.4.1", user="user")
+    ichat.sends(
+        "INVITE",
+        sdp=sdp("offer"),
+        uri="sip:user@192.0.2.1:5070",
+        Via="SIP/2.0/UDP 10.0.0.5:16402;branch=z9hG4bK15325fd03549ca85;rport",
+        Contact="<sip:user@10.0.0.5:16402>;isfocus",
+        Record_Route="<sip:10.0.0.1;lr>",
+    )
+    ichat.gets(100)
+    call = ladder.call()
+    ladder.tell(call, Answer(sdp("answer")))
+    assert ichat.gets(200).headers.get("Contact") == "<sip:user@192.0.2.1:5070>"
+    ichat.sends("ACK")
+    ichat.sends("MESSAGE")
+    ichat.gets(200)
+    ladder.hears(call, Confirmed())
+    ladder.tell(call, End(Ending(Cause.HANGUP)))
+    bye = ichat.gets_request("BYE")
+    assert (bye.uri, list(bye.routes)) == ("sip:user@198.51.100.7:16402", [])
+    ichat.answers(bye, 200)
+    ladder.ends_empty(call)

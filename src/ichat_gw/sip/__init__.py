@@ -1,7 +1,11 @@
 """SIP: messages, the four transaction machines, dialogs, and the user agent above them.
 
-From the bottom: `message` parses and serialises, `transaction` repeats and absorbs repetitions,
-`dialog` counts and addresses, `user_agent` runs the INVITE sessions and speaks the vocabulary of
-`ichat_gw.call.leg` upwards: a SIP session *is* a leg. `registration` keeps users registered. `events` is
-the vocabulary between the user agent and the shell (or machine) around it. `net` owns the sockets.
+Read from the bottom. `message` parses and serialises. `transaction` repeats what may be lost and absorbs
+what was repeated; its four machines are data in `transaction_table`. `dialog` counts and addresses, and
+`next_hop` finds the way of its requests. Above them stand the transaction users, which share one `core`
+(timers, look-ups, outbox): `invite_server` and `invite_client` bring a session about, `invite_usage` runs
+it from the 2xx to BYE, `registration` keeps a user registered. `user_agent` owns them all, matches what
+arrives to them and answers the rest with `replies`. Upwards it speaks the vocabulary of
+`ichat_gw.call.leg`: a SIP session *is* a leg. `events` is what goes in and comes out; everything here is
+pure, and `net` owns the sockets. `tests/sip/ladder.py` is the way to try it.
 """
