@@ -10,6 +10,7 @@ import json
 import secrets
 import signal
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from random import SystemRandom
 
@@ -43,7 +44,8 @@ from ichat_gw.media.relay_messages import Started
 from ichat_gw.ops import wire
 from ichat_gw.ops.logging import DEBUG, get_logger, log_as
 from ichat_gw.sip.events import Lookup, Received, Resolved, Send, SendFailed
-from ichat_gw.sip.net.udp import UdpEndpoint
+from ichat_gw.sip.net.tls import TlsFiles
+from ichat_gw.sip.net.transports import TransportConfig, Transports
 from ichat_gw.sip.user_agent import UserAgent, UserAgentConfig
 
 MAX_SESSIONS = 20_000
@@ -68,7 +70,7 @@ class Server:
         self._idle = asyncio.Event()
         """Set when the gateway is stopping and everybody has been told."""
         self._timer: asyncio.TimerHandle | None = None
-        self._udp: UdpEndpoint | None = None
+        self._transports: Transports | None = None
         self._link: UdpLink | None = None
         self._relay = RelayProcess(self._relay_said)
         self._relay_ready = False
@@ -96,7 +98,7 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         try:
-            self._udp = await UdpEndpoint.open(settings.ip_address or "", settings.udp_tcp_port, self._sip)
+            self._transports = await Transports.open(_transports(settings), self._sip, _note)
             self._link = await UdpLink.open(
                 Role.GATEWAY,
                 settings.gateway_ipc_port,
@@ -119,8 +121,8 @@ class Server:
                 self._timer.cancel()
             if self._link is not None:
                 self._link.close()
-            if self._udp is not None:
-                await self._udp.close()
+            if self._transports is not None:
+                await self._transports.close()
         log.info("stopped")
 
     async def _say_goodbye(self) -> None:
@@ -180,8 +182,8 @@ class Server:
     def _say_ready(self) -> None:
         if self._relay_ready and self._gateway.jabber_online and not self._said_ready:
             self._said_ready = True
-            assert self._udp is not None
-            log.info("ready", sip=f"UDP {self._udp.address[0]}:{self._udp.address[1]}")
+            assert self._transports is not None
+            log.info("ready", sip=", ".join(self._transports.listening))
 
     # --- the connector ------------------------------------------------------------------------------------
 
@@ -250,15 +252,15 @@ class Server:
     # --- out ----------------------------------------------------------------------------------------------
 
     def _do(self, commands: list[GatewayCommand]) -> None:
-        assert self._udp is not None
+        assert self._transports is not None
         for command in commands:
             match command:
                 case Send(data, flow, session):
                     if log.enabled(DEBUG):
                         _log_sip("out", data, flow.remote, self._gateway.call_of(session))
-                    self._udp.send(command)
+                    self._transports.send(command)
                 case Lookup():
-                    self._udp.lookup(command)
+                    self._transports.lookup(command)
                 case ToConnector(message):
                     self._tell_connector(message)
                 case ToWorker(order):
@@ -308,6 +310,30 @@ def _machine(settings: Settings) -> Gateway:
         node=secrets.token_hex(3),
     )
     return Gateway(config, agent, engine)
+
+
+def _transports(settings: Settings) -> TransportConfig:
+    """The sockets that the settings describe."""
+    phrase = settings.tls_private_key_pass_phrase
+    return TransportConfig(
+        address=settings.ip_address,
+        port=settings.udp_tcp_port,
+        tls_port=settings.tls_port,
+        tls=TlsFiles(
+            domain=settings.tls_domain,
+            certificate=settings.tls_certificate,
+            private_key=settings.tls_private_key,
+            pass_phrase=phrase.get_secret_value() if phrase is not None else None,
+            dh_params=settings.tls_dh_params_filename,
+            ca_file=settings.tls_ca_file,
+            require_client_certificate=settings.tls_require_client_certificate,
+        ),
+        dns_servers=settings.dns_servers,
+    )
+
+
+def _note(level: str, event: str, fields: Mapping[str, object]) -> None:
+    log_as(log, level, event, **fields)
 
 
 def _log_sip(direction: wire.Direction, data: bytes, peer: tuple[str, int], call: str) -> None:

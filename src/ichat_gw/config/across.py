@@ -20,7 +20,7 @@ _SERVICES = {
 """The ports that we listen at, by field, with the transports."""
 
 _RANGE = ("media_relay_port_range_min", "media_relay_port_range_max")
-_TLS_FILES = ("tls_certificate", "tls_private_key", "tls_dh_params_filename")
+_TLS_FILES = ("tls_certificate", "tls_private_key", "tls_dh_params_filename", "tls_ca_file")
 
 
 class Check:

@@ -416,7 +416,7 @@ class Settings(BaseModel):
             Section.TLS,
             "TLSCertificate",
             kinds.PATH,
-            "The PEM file with this server's certificate and its chain.",
+            "The PEM file with this server's certificate and its chain. Without one, TLS is not opened.",
             default_words="`domain_cert_<TLSDomainName>.pem` in the current directory",
         ),
     ] = None
@@ -450,6 +450,29 @@ class Settings(BaseModel):
             default_words="none",
         ),
     ] = None
+    tls_ca_file: Annotated[
+        Path | None,
+        Row(
+            Section.TLS,
+            "TLSCAFile",
+            kinds.PATH,
+            "The PEM file with the root certificates that are trusted, and no others. A server that we "
+            "connect to must have a certificate from one of them, for the very domain in the SIP address; "
+            "wildcards do not count (RFC 5922).",
+            default_words="the system's, and every `root_cert_*.pem` in the current directory",
+            new=True,
+        ),
+    ] = None
+    tls_require_client_certificate: Annotated[
+        bool,
+        Row(
+            Section.TLS,
+            "TLSRequireClientCertificate",
+            kinds.ON_OFF,
+            "Whether only peers with a certificate from a trusted root may connect over TLS.",
+            new=True,
+        ),
+    ] = False
 
     # --- connector and status page ------------------------------------------------------------------------
 

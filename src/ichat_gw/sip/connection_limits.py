@@ -27,10 +27,8 @@ class StreamLimits:
     """Without a byte in either direction; keep-alives count."""
     connect: float = 5.0
     """For connecting, TLS handshake included."""
-    unsent: int = 262_144
-    """Bytes that wait because the other side does not read."""
-    queued: int = 64
-    """Messages that wait for a connection to be made."""
+    unsent: int = 524_288
+    """Bytes that wait until the connection is made, or because the other side does not read."""
 
 
 class ConnectionLimits(Generic[C]):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ichat_gw.call.leg import Answer, Ring
 from ichat_gw.sip.events import FromSession, InviteReceived, Lookup, Send, ToSession, UserAgentEvent
-from ichat_gw.sip.net.udp import UdpEndpoint
+from ichat_gw.sip.net.transports import TransportConfig, Transports
 from ichat_gw.sip.user_agent import UserAgent, UserAgentConfig
 from tests.sip.ladder import sdp
 
@@ -20,10 +20,11 @@ class Shell:
         self.said: list[FromSession] = []
         self.on_event: Callable[[FromSession], None] = self.said.append
         self._timer: asyncio.TimerHandle | None = None
-        self.endpoint: UdpEndpoint
+        self.endpoint: Transports
 
     async def open(self, port: int = 0) -> "Shell":
-        self.endpoint = await UdpEndpoint.open("127.0.0.1", port, self.act)
+        config = TransportConfig("127.0.0.1", port)
+        self.endpoint = await Transports.open(config, self.act, lambda level, event, fields: None)
         return self
 
     async def close(self) -> None:
