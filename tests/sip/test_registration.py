@@ -1,11 +1,15 @@
 """REGISTER: asked, refreshed, refused, retried, given back, and not all at once."""
 
 import pytest
+from pydantic import SecretStr
 
-from ichat_gw.sip.events import StartRegistration, StopRegistration
+from ichat_gw.config.credentials import SipCredentials
+from ichat_gw.sip.authentication import Trust
+from ichat_gw.sip.events import Flow, RegistrationFailed, Resolved, StartRegistration, StopRegistration
 from ichat_gw.sip.message import Request
 from ichat_gw.sip.user_agent import UserAgentConfig
-from tests.sip.ladder import Ladder, Peer
+from tests.sip.digest_server import PASSWORD, answer_in, asks, is_right
+from tests.sip.ladder import OURS, Ladder, Peer
 
 AOR = "sip:alice@example.com"
 
@@ -414,3 +418,224 @@ def test_one_keep_alive_per_flow_while_anybody_is_registered() -> None:
     ladder.later(60)
     assert len(ladder.raw) == 4
     assert empty(ladder)
+
+
+# --- passwords --------------------------------------------------------------------------------------------
+
+GATEWAY = SipCredentials("pbx", "gateway", SecretStr(PASSWORD))
+TRUST = Trust((GATEWAY,), frozenset({"example.com"}))
+
+
+def test_a_password_is_given_when_asked_for() -> None:
+    ladder, registrar = online(trust=TRUST)
+    ladder.act(StartRegistration(AOR))
+    first = registrar.gets_request("REGISTER")
+    assert answer_in(first) == {}
+    asks(registrar, first, "n1")
+    second = registrar.gets_request("REGISTER")
+    assert is_right(second)
+    assert (second.call_id, second.from_.tag, second.cseq.number) == (first.call_id, first.from_.tag, 2)
+    assert second.via.branch != first.via.branch
+    assert second.headers.get("Contact") == first.headers.get("Contact")
+    grants(registrar, second, 3600)
+    assert ladder.registered() == [(AOR, 3600)]
+
+
+def test_the_nonce_is_used_for_refreshes_until_another_is_wanted() -> None:
+    ladder, registrar = online(trust=TRUST)
+    ladder.act(StartRegistration(AOR))
+    asks(registrar, registrar.gets_request("REGISTER"), "n1")
+    grants(registrar, registrar.gets_request("REGISTER"), 3600)
+    for count in ("00000002", "00000003"):
+        ladder.later(3240)
+        refresh = registrar.gets_request("REGISTER")
+        assert is_right(refresh)
+        assert (answer_in(refresh)["nonce"], answer_in(refresh)["nc"]) == ("n1", count)
+        grants(registrar, refresh, 3600)
+    # With or without `stale`: what was right before is tried once more with the new nonce.
+    for nonce, more in (("n2", ", stale=true"), ("n3", "")):
+        ladder.later(3240)
+        asks(registrar, registrar.gets_request("REGISTER"), nonce, more=more)
+        again = registrar.gets_request("REGISTER")
+        assert is_right(again)
+        assert (answer_in(again)["nonce"], answer_in(again)["nc"]) == (nonce, "00000001")
+        grants(registrar, again, 3600)
+    ladder.act(StopRegistration(AOR))
+    leaving = registrar.gets_request("REGISTER")
+    assert is_right(leaving)
+    registrar.answers(leaving, 200)
+    assert ladder.registered() == [*[(AOR, 3600)] * 5, (AOR, 0)]
+
+
+def test_a_wrong_password_is_a_failure_and_no_loop() -> None:
+    ladder, registrar = online(trust=TRUST)
+    ladder.act(StartRegistration(AOR))
+    for _ in range(3):
+        first = registrar.gets_request("REGISTER")
+        assert answer_in(first) == {}
+        asks(registrar, first, "n1")
+        asks(registrar, registrar.gets_request("REGISTER"), "n2")
+        registrar.silent()
+        assert failure(ladder) == (401, 'the password of "gateway" for the realm "pbx" was refused')
+        ladder.later(120)
+
+
+def test_leaving_is_challenged_too() -> None:
+    ladder, registrar = online(trust=TRUST)
+    ladder.act(StartRegistration(AOR))
+    grants(registrar, registrar.gets_request("REGISTER"), 3600)
+    ladder.act(StopRegistration(AOR))
+    asks(registrar, registrar.gets_request("REGISTER"), "n1")
+    leaving = registrar.gets_request("REGISTER")
+    assert is_right(leaving)
+    assert leaving.headers.get("Expires") == "0"
+    registrar.answers(leaving, 200)
+    assert ladder.registered() == [(AOR, 3600), (AOR, 0)]
+    ladder.later(10)
+    assert empty(ladder)
+
+
+def test_the_minimum_comes_after_the_password() -> None:
+    """With a registrar that takes each nonce only once."""
+    ladder, registrar = online(trust=TRUST, registration_time=60)
+    ladder.act(StartRegistration(AOR))
+    asks(registrar, registrar.gets_request("REGISTER"), "n1")
+    registrar.answers(registrar.gets_request("REGISTER"), 423, Min_Expires="600")
+    asks(registrar, registrar.gets_request("REGISTER"), "n2", more=", stale=true")
+    request = registrar.gets_request("REGISTER")
+    assert is_right(request)
+    assert request.headers.get("Expires") == "600"
+    grants(registrar, request, 600)
+    assert ladder.registered() == [(AOR, 600)]
+
+
+def test_an_outbound_proxy_and_the_registrar_behind_it_both_ask() -> None:
+    trust = Trust((SipCredentials("*", "gateway", SecretStr(PASSWORD)),))
+    ladder, _ = online(trust=trust, outbound_proxy="sip:192.0.2.50;lr")
+    proxy = ladder.phone("192.0.2.50")
+    ladder.act(StartRegistration(AOR))
+    asks(proxy, proxy.gets_request("REGISTER"), "n1", status=407, realm="proxy")
+    second = proxy.gets_request("REGISTER")
+    assert is_right(second)
+    asks(proxy, second, "n2")
+    third = proxy.gets_request("REGISTER")
+    assert (
+        len(third.headers.get_all("Authorization")),
+        len(third.headers.get_all("Proxy-Authorization")),
+    ) == (1, 1)
+    grants(proxy, third, 60)
+    assert ladder.registered() == [(AOR, 60)]
+
+
+@pytest.mark.parametrize(
+    "aor", ["sip:alice@evil.example", "sip:alice@example.com:5066", "sip:a@b.example.com"]
+)
+def test_a_domain_that_nobody_wrote_down_gets_no_password(aor: str) -> None:
+    """Rules may let a user choose the domain of the AOR, and so the registrar."""
+    trust = Trust((SipCredentials("*", "gateway", SecretStr(PASSWORD)),), frozenset({"example.com"}))
+    ladder, _ = online(trust=trust)
+    evil = ladder.phone("192.0.2.66")
+    ladder.routes |= {aor.partition("@")[2]: [evil.address]}
+    ladder.act(StartRegistration(aor))
+    asks(evil, evil.gets_request("REGISTER"), "n1", realm="example.com")
+    evil.silent()
+    assert failure(ladder) == (401, "asked for a password, but no TranslationOutput spells this domain out")
+
+
+def test_a_password_for_another_realm_is_not_given() -> None:
+    ladder, registrar = online(trust=TRUST)
+    ladder.act(StartRegistration(AOR))
+    asks(registrar, registrar.gets_request("REGISTER"), "n1", realm="what")
+    registrar.silent()
+    status, text = failure(ladder)
+    assert (status, text) == (
+        401,
+        'asked for a password for the realm "what", for which SIPCredentials has none',
+    )
+
+
+def test_the_next_address_asks_for_itself() -> None:
+    ladder, one = online(trust=TRUST)
+    two = ladder.phone("192.0.2.21")
+    ladder.routes["example.com"] = [one.address, two.address]
+    ladder.act(StartRegistration(AOR))
+    asks(one, one.gets_request("REGISTER"), "n1")
+    one.answers(one.gets_request("REGISTER"), 503)
+    asks(two, two.gets_request("REGISTER"), "n2")
+    last = two.gets_request("REGISTER")
+    assert is_right(last)
+    assert answer_in(last)["nonce"] == "n2"
+    grants(two, last, 60)
+    assert ladder.registered() == [(AOR, 60)]
+
+
+# --- what the registrar says beside ------------------------------------------------------------------------
+
+
+def test_a_registrar_that_wants_to_be_left_alone() -> None:
+    ladder, registrar = online()
+    ladder.act(StartRegistration(AOR))
+    for text, wait in (("300 (busy);duration=5", 300), ("10", 120), ("soon", 120), ("99999999999", 3600)):
+        registrar.answers(registrar.gets_request("REGISTER"), 503, Retry_After=text)
+        ladder.later(wait - 1)
+        registrar.silent()
+        ladder.later(1)
+    registrar.gets("REGISTER")
+
+
+def test_a_registrar_that_moved_is_named() -> None:
+    ladder, registrar = online()
+    ladder.act(StartRegistration(AOR))
+    registrar.answers(registrar.gets_request("REGISTER"), 302, Contact="<sip:new.example.com>")
+    status, text = failure(ladder)
+    assert status == 302
+    assert text == "moved to sip:new.example.com: OutboundProxy or another translation can lead there"
+    ladder.later(120)
+    registrar.answers(registrar.gets_request("REGISTER"), 305)
+    assert failure(ladder)[1].startswith("moved to no address")
+
+
+def test_our_contact_is_not_listed_so_we_register_again_at_once() -> None:
+    ladder, registrar, first = registered()
+    ladder.later(3240)
+    refresh = registrar.gets_request("REGISTER")
+    registrar.answers(refresh, 200, Contact="")
+    again = registrar.gets_request("REGISTER")
+    assert again.call_id != refresh.call_id
+    assert again.headers.get("Contact") == first.headers.get("Contact")
+    grants(registrar, again, 3600)
+    assert ladder.registered() == [(AOR, 3600)]
+
+
+def test_our_contact_is_never_listed() -> None:
+    ladder, registrar = online()
+    ladder.act(StartRegistration(AOR))
+    for _ in range(2):
+        registrar.answers(registrar.gets_request("REGISTER"), 200, Contact="<sip:alice@192.0.2.99>")
+        registrar.answers(registrar.gets_request("REGISTER"), 200, Contact="<sip:alice@192.0.2.99>")
+        assert failure(ladder) == (200, "the registrar does not list our Contact")
+        ladder.later(119)
+        registrar.silent()
+        ladder.later(1)
+    grants(registrar, registrar.gets_request("REGISTER"), 60)
+    assert ladder.registered() == [(AOR, 60)]
+
+
+@pytest.mark.parametrize("transport", ["TCP", "TLS"])
+def test_the_contact_over_a_stream_says_so(transport: str) -> None:
+    ladder, registrar = online()
+    ladder.auto = False
+    ladder.act(StartRegistration(AOR))
+    lookup = ladder.lookups.popleft()
+    ladder.act(Resolved(lookup.lookup, (Flow(transport, OURS, registrar.address),)))
+    contact = registrar.gets_request("REGISTER").contact
+    assert contact is not None
+    assert contact.uri == f"sip:alice@192.0.2.1:5070;rinstance=t2;transport={transport.lower()}"
+
+
+def failure(ladder: Ladder) -> tuple[int, str]:
+    """Status and text of the one thing that was said of registrations."""
+    event = ladder.events.popleft()
+    assert isinstance(event, RegistrationFailed), event
+    assert not ladder.events
+    return event.status, event.text

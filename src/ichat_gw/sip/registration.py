@@ -129,6 +129,11 @@ class Registration(TransactionUser):
         """Tell whether `check` would say something of the registrar."""
         return self._listed and not self._failing and not self._busy
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Tell whether nobody answered when it asked last."""
+        return self._outage and not self._busy
+
     def check(self) -> None:
         """Ask the registrar what is bound (section 10.2.3), and tell the owner; only when `can_check`."""
         self._aim = _Aim.CHECK
@@ -136,7 +141,7 @@ class Registration(TransactionUser):
         self._owner.queue(self)
 
     def lost(self) -> None:
-        """The registrar has forgotten what it knew: register again, as soon as nothing is under way."""
+        """What the registrar knew of us is gone: register again, as soon as nothing is under way."""
         self._core.let_sleep(self, AGAIN)
         if not self._busy:
             self._move_on()

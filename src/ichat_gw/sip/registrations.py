@@ -39,6 +39,10 @@ class _Registrar(TransactionUser):
 
     def woken(self, timer: str) -> None:
         """Let one of them ask, another one each time."""
+        if timer == CHECK_SOON:
+            for member in tuple(self.members):
+                if member.is_cut_off:
+                    member.lost()
         found = next((member for member in self.members if member.can_check), None)
         if found is not None:
             del self.members[found]
@@ -48,7 +52,7 @@ class _Registrar(TransactionUser):
             self._next_check()
 
     def answers_again(self) -> None:
-        """Somebody got through who did not before: find out soon whether it has forgotten the others."""
+        """Somebody got through who did not before: let the others try soon, and see what it remembers."""
         if CHECK_SOON not in self.waking:
             self._core.wake(self, CHECK_SOON, SOON)
 
