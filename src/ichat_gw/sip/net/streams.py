@@ -7,6 +7,7 @@ answers that cannot come.
 
 import asyncio
 import contextlib
+import os
 import secrets
 import socket
 import ssl
@@ -87,6 +88,7 @@ class Connection(asyncio.Protocol):
         """Check who it is, and send what has waited."""
         # Not asserted: uvloop's transports do not derive from asyncio's.
         self.transport = cast(asyncio.Transport, transport)
+        self._owner.begun(self)
         if self.over:
             self.transport.abort()
             return
@@ -218,7 +220,7 @@ class Streams:
             sock.setblocking(False)
             _keep_alive(sock)
             async with asyncio.timeout(self.limits.unfinished):
-                await self._loop.connect_accepted_socket(lambda: self._started(connection), sock, ssl=context)
+                await self._loop.connect_accepted_socket(lambda: connection, sock, ssl=context)
         except (OSError, ValueError) as error:
             sock.close()
             self.lost(connection, _reason(error))
@@ -286,7 +288,7 @@ class Streams:
             async with asyncio.timeout(self.limits.connect):
                 await self._loop.sock_connect(sock, self._neighbourhood.sockaddr(flow.remote))
                 await self._loop.create_connection(
-                    lambda: self._started(connection),
+                    lambda: connection,
                     sock=sock,
                     ssl=context,
                     server_hostname=flow.name if context else None,
@@ -297,10 +299,6 @@ class Streams:
         except asyncio.CancelledError:
             sock.close()
             raise
-
-    def _started(self, connection: Connection) -> Connection:
-        self._open.add(connection)
-        return connection
 
     def _begin(self, work: Any, name: str) -> None:
         task = asyncio.Task(work, loop=self._loop, name=name)
@@ -337,6 +335,10 @@ class Streams:
             for flow in connection.flows:
                 # Not from here: whoever sends is in the middle of something.
                 self._loop.call_soon(self.deliver, SendFailed(flow, text))
+
+    def begun(self, connection: Connection) -> None:
+        """Note that it has a transport."""
+        self._open.add(connection)
 
     def ended(self, connection: Connection) -> None:
         """Note that its transport is gone."""
@@ -405,7 +407,9 @@ def _reason(error: Exception) -> str:
         return "no connection in time"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is not good: {error.verify_message}"
-    return str(getattr(error, "reason", None) or getattr(error, "strerror", None) or error)
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno:
+        return os.strerror(error.errno)
+    return str(getattr(error, "reason", None) or error or type(error).__name__)
 
 
 def _written(address: tuple[str, int]) -> str:
