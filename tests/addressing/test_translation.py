@@ -16,6 +16,7 @@ from ichat_gw.addressing.translation import (
     TranslationRules,
     check_output,
     check_pattern,
+    domain_of,
     groups_of,
 )
 
@@ -286,3 +287,29 @@ def test_no_rules_translate_nothing() -> None:
     assert table.translate("xmpp:a@b") is None
     assert table.explain("xmpp:a@b").winner is None
     assert len(rules(*MANUAL)) == 2
+
+
+# --- the domain of an output --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("output", "domain"),
+    [
+        ("sip:$1@sipdomain.com", "sipdomain.com"),
+        ("SIPS:$1@PBX.Example:5071;transport=tcp", "pbx.example:5071"),
+        ("sip:pbx.example", "pbx.example"),
+        ("sip:$1@[2001:DB8::1]:5060?x=$2", "[2001:db8::1]:5060"),
+        ("sip:a@b@pbx.example;x=y", "pbx.example"),
+        ("sip:$1@$2", None),
+        ("sip:$1", None),
+        ("sip:$1@$2.example", None),
+        ("sip:$1@pbx.example$2", None),
+        ("sip:$1@pbx.example:$2", None),
+        ("sip:$1@pbx.example;x=a@$2", None),
+        ("sip:$1@", None),
+        ("xmpp:$1@jabber.example", None),
+        ("$1:alice@example.com", None),
+    ],
+)
+def test_the_domain_that_an_output_spells_out(output: str, domain: str | None) -> None:
+    assert domain_of(output) == domain

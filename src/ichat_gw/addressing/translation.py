@@ -19,6 +19,7 @@ from enum import Enum, auto
 
 import pcre2
 
+from ichat_gw.addressing.sip_uri import InvalidSipUri, split_host_port
 from ichat_gw.errors import GatewayError
 
 MATCH_LIMIT = 10_000
@@ -179,6 +180,23 @@ def check_output(output: str) -> None:
 def groups_of(output: str) -> frozenset[int]:
     """Return the numbers of the groups that an output asks for."""
     return frozenset(int(found[1]) for found in _GROUP.finditer(output))
+
+
+def domain_of(output: str) -> str | None:
+    """Return the domain that a SIP output spells out, as `host` or `host:port` in lower case.
+
+    None when a group has a say in it, so that whoever chooses the address may choose the domain; and for
+    an output that is not SIP, or no URI whatever the groups are.
+    """
+    scheme, _, rest = output.partition(":")
+    if scheme.lower() not in ("sip", "sips"):
+        return None
+    domain = re.split("[;?]", rest.rpartition("@")[2], maxsplit=1)[0]
+    try:
+        split_host_port(domain)
+    except InvalidSipUri:
+        return None
+    return domain.lower()
 
 
 def _compile(pattern: str) -> pcre2.Pattern:

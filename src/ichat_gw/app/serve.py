@@ -16,7 +16,7 @@ from random import SystemRandom
 
 from ichat_gw import __version__
 from ichat_gw.addressing.sip_uri import NameAddr, SipUri
-from ichat_gw.addressing.translation import TranslationRules
+from ichat_gw.addressing.translation import TranslationRules, domain_of
 from ichat_gw.app.children import Child, Exit, StopTimes
 from ichat_gw.app.connector_start import ConnectorStart
 from ichat_gw.app.gateway import (
@@ -43,6 +43,7 @@ from ichat_gw.media.net.relay import RelayProcess
 from ichat_gw.media.relay_messages import Started
 from ichat_gw.ops import wire
 from ichat_gw.ops.logging import DEBUG, get_logger, log_as
+from ichat_gw.sip.authentication import Trust
 from ichat_gw.sip.events import Lookup, Received, Resolved, Send, SendFailed
 from ichat_gw.sip.net.tls import TlsFiles
 from ichat_gw.sip.net.transports import TransportConfig, Transports
@@ -285,6 +286,7 @@ def _machine(settings: Settings) -> Gateway:
             registration_time=settings.registration_time,
             registration_retry_time=settings.registration_retry_time,
             max_sessions=MAX_SESSIONS,
+            trust=Trust(settings.sip_credentials, _written_domains(settings)),
         ),
         lambda: secrets.token_hex(12),
     )
@@ -334,6 +336,12 @@ def _transports(settings: Settings) -> TransportConfig:
 
 def _note(level: str, event: str, fields: Mapping[str, object]) -> None:
     log_as(log, level, event, **fields)
+
+
+def _written_domains(settings: Settings) -> frozenset[str]:
+    """The SIP domains that the translation rules spell out: the operator's own."""
+    domains = (domain_of(rule.output) for rule in settings.translation_rules)
+    return frozenset(domain for domain in domains if domain is not None)
 
 
 def _log_sip(direction: wire.Direction, data: bytes, peer: tuple[str, int], call: str) -> None:
