@@ -1,5 +1,6 @@
 """The kinds of value: what each takes, what each refuses, and that no text does anything else."""
 
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ EVERY_KIND = [
     kinds.IP_ADDRESS,
     kinds.IP_ADDRESSES,
     kinds.PAYLOAD_TYPES,
+    kinds.NETWORKS,
+    kinds.DOMAINS,
     kinds.HOST,
     kinds.DOMAIN,
     kinds.LOCALPART,
@@ -44,6 +47,14 @@ EVERY_KIND = [
         (kinds.IP_ADDRESS, "2001:5C0:1000:a::6d", "2001:5c0:1000:a::6d"),
         (kinds.IP_ADDRESSES, "10.0.0.1, ::1;10.0.0.2 10.0.0.3,", ("10.0.0.1", "::1", "10.0.0.2", "10.0.0.3")),
         (kinds.IP_ADDRESSES, "", ()),
+        (
+            kinds.NETWORKS,
+            "192.0.2.7, 10.0.0.0/8 2001:db8::/32",
+            (ip_network("192.0.2.7"), ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")),
+        ),
+        (kinds.NETWORKS, "", ()),
+        (kinds.DOMAINS, "Company.com, sub.company.com", ("company.com", "sub.company.com")),
+        (kinds.DOMAINS, "", ()),
         (kinds.PAYLOAD_TYPES, "3, 18,3", (3, 18)),
         (kinds.PAYLOAD_TYPES, "", ()),
         (kinds.HOST, "Jabber.Company.com", "jabber.company.com"),
@@ -77,6 +88,9 @@ def test_takes(kind: Kind, text: str, value: object) -> None:
         (kinds.TEXT, "a\x07b", "cannot be printed"),
         (kinds.PATH, "a\x00b", "cannot be printed"),
         (kinds.ON_OFF, "yes", "'yes' is neither on nor off"),
+        (kinds.NETWORKS, "10.0.0.1/8", "has bits set behind its prefix; 10.0.0.0/8 may be meant"),
+        (kinds.NETWORKS, "everybody", "'everybody' is no IP address and no network"),
+        (kinds.DOMAINS, "company.com, a b@c", "'b@c' is no host name"),
         (kinds.PORT, "0", "0 is out of range"),
         (kinds.PORT, "65536", "65536 is out of range"),
         (kinds.PORT, "9" * 5000, "is out of range"),

@@ -110,6 +110,28 @@ def _ip_addresses(text: str) -> tuple[str, ...]:
     return tuple(_ip_address(item) for item in _items(text))
 
 
+def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    found = []
+    for item in _items(text):
+        try:
+            found.append(ipaddress.ip_network(item))
+        except ValueError:
+            raise InvalidValue(_why_no_network(item)) from None
+    return tuple(found)
+
+
+def _why_no_network(text: str) -> str:
+    try:
+        meant = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return f"{text!r} is no IP address and no network"
+    return f"{text!r} has bits set behind its prefix; {meant} may be meant"
+
+
+def _domains(text: str) -> tuple[str, ...]:
+    return tuple(_domain(item) for item in _items(text))
+
+
 def _payload_types(text: str) -> tuple[int, ...]:
     return tuple(sorted({_number(item, 0, 127) for item in _items(text)}))
 
@@ -190,6 +212,14 @@ IP_ADDRESS = Kind("an IPv4 or IPv6 address of this machine", "ADDRESS", _ip_addr
 IP_ADDRESSES = Kind(
     "IP addresses separated by commas", "ADDRESSES", _ip_addresses, takes_blank=True, write=_write_list
 )
+NETWORKS = Kind(
+    "IP addresses and networks such as 192.168.1.0/24 or 2001:db8::/32, separated by commas",
+    "NETWORKS",
+    _networks,
+    takes_blank=True,
+    write=_write_list,
+)
+DOMAINS = Kind("domain names separated by commas", "DOMAINS", _domains, takes_blank=True, write=_write_list)
 PAYLOAD_TYPES = Kind(
     "RTP payload types from 0 to 127, separated by commas",
     "NUMBERS",

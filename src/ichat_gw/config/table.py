@@ -7,6 +7,7 @@ line, the checks and the documents need. Adding a setting is adding a row.
 import platform
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ class Section(StrEnum):
     GENERAL = "General settings"
     JABBER = "Jabber settings"
     RULES = "Address translation rules"
+    ACCESS = "Who may call"
     TLS = "TLS settings"
     CONNECTOR = "Jabber connector settings"
     STATUS = "Status page settings"
@@ -407,6 +409,89 @@ class Settings(BaseModel):
             default_words="none",
         ),
     ] = ()
+
+    # --- who may call ----------------------------------------------------------------------------------
+
+    allowed_sip_networks: Annotated[
+        tuple[IPv4Network | IPv6Network, ...],
+        Row(
+            Section.ACCESS,
+            "AllowedSIPNetworks",
+            kinds.NETWORKS,
+            "The addresses and networks that SIP is heard from. What comes from elsewhere is dropped without "
+            "an answer. The registrar and OutboundProxy have to be in it, too. An iChat client is heard "
+            "wherever it is, while a call is negotiated with it over XMPP or is up. Blank hears everybody.",
+            default_words="everybody is heard",
+            new=True,
+        ),
+    ] = ()
+    allowed_xmpp_domains: Annotated[
+        tuple[str, ...],
+        Row(
+            Section.ACCESS,
+            "AllowedXMPPDomains",
+            kinds.DOMAINS,
+            "The XMPP domains whose users may call SIP phones; a domain does not stand for those below it.",
+            default_words="the domain above JabberComponentName",
+            sample="jabber.company.com",
+            new=True,
+        ),
+    ] = ()
+    max_requests_per_second: Annotated[
+        int,
+        Row(
+            Section.ACCESS,
+            "MaxRequestsPerSecond",
+            kinds.whole(0, 100_000, "requests"),
+            "How many requests per second may open something new: SIP requests outside a call, and calls of "
+            "XMPP users. What is beyond that is answered 503 with Retry-After; a second's worth may come at "
+            "once. What belongs to a call that is up is never limited. 0 is no limit.",
+            new=True,
+        ),
+    ] = 200
+    max_requests_per_second_per_source: Annotated[
+        int,
+        Row(
+            Section.ACCESS,
+            "MaxRequestsPerSecondPerSource",
+            kinds.whole(0, 100_000, "requests"),
+            "The same for each IP address (IPv6: each /64 network) and each XMPP user. 0 is no limit.",
+            new=True,
+        ),
+    ] = 100
+    max_calls: Annotated[
+        int,
+        Row(
+            Section.ACCESS,
+            "MaxCalls",
+            kinds.whole(0, 100_000, "calls"),
+            "How many calls there may be at once; more are answered 503 with Retry-After. Each takes two pairs "
+            "of the media relay's ports, too. 0 is no limit.",
+            new=True,
+        ),
+    ] = 1000
+    max_calls_per_source: Annotated[
+        int,
+        Row(
+            Section.ACCESS,
+            "MaxCallsPerSource",
+            kinds.whole(0, 100_000, "calls"),
+            "How many calls from one IP address (IPv6: one /64 network) there may be at once. A proxy is one "
+            "address for everybody behind it. 0 is no limit.",
+            new=True,
+        ),
+    ] = 500
+    max_calls_per_user: Annotated[
+        int,
+        Row(
+            Section.ACCESS,
+            "MaxCallsPerUser",
+            kinds.whole(0, 100_000, "calls"),
+            "How many calls one XMPP user may have at once, made and received, those included that ring. 0 "
+            "is no limit.",
+            new=True,
+        ),
+    ] = 10
 
     # --- TLS -------------------------------------------------------------------------------------------
 

@@ -1,0 +1,236 @@
+"""Who may call, how often, and how many calls there may be at once.
+
+Three small machines, and `Admission` that asks them. All memory is bounded, whatever strangers send:
+
+    Networks   from which addresses SIP is heard at all; asked before a datagram is read
+    Rate       a token bucket for each source and one for all: requests that open something new
+    LiveCalls  how many calls a source and an XMPP user have, and how many there are; tied to their handles
+
+A source is an IP address, or the /64 network of an IPv6 address, because everybody who has one has all
+addresses in it; for calls from XMPP it is the bare JID. What is refused is counted by the setting that
+refuses it, and `Admission.line` says when a refusal deserves a line in the log.
+"""
+
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import TypeAlias
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+SOURCES = 10_000
+"""Sources whose rate is remembered; beyond that the one not heard of for longest is forgotten."""
+ADDRESSES = 10_000
+"""Addresses whose membership in the allowed networks is remembered."""
+LINES = 10
+"""Log lines about refusals that may come at once for one setting ..."""
+LINES_PER_SECOND = 0.2
+"""... and how many per second after that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The settings of this subject. A limit of 0 is none."""
+
+    networks: tuple[Network, ...] = ()
+    """AllowedSIPNetworks; none: everybody is heard."""
+    domains: frozenset[str] | None = None
+    """AllowedXMPPDomains, in lower case; None: all."""
+    requests: int = 0
+    """MaxRequestsPerSecond."""
+    requests_per_source: int = 0
+    """MaxRequestsPerSecondPerSource."""
+    calls: int = 0
+    """MaxCalls."""
+    calls_per_source: int = 0
+    """MaxCallsPerSource."""
+    calls_per_user: int = 0
+    """MaxCallsPerUser."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Something that is not let in."""
+
+    setting: str
+    """The name of the setting that refuses it."""
+    source: str
+    """Who wanted it."""
+
+    def __str__(self) -> str:
+        """For logs and for the text of an ending."""
+        return f"{self.setting} does not let in {self.source}"
+
+
+class Bucket:
+    """A token bucket: `rate` tokens per second, at most `burst` saved up; full at the beginning."""
+
+    __slots__ = ("_burst", "_rate", "_then", "_tokens")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = burst
+        self._then = now
+
+    def has(self, now: float) -> bool:
+        """Whether there is a token to take."""
+        self._tokens = min(self._burst, self._tokens + (now - self._then) * self._rate)
+        self._then = now
+        return self._tokens >= 1.0
+
+    def take(self, now: float) -> bool:
+        """Take a token; False when there is none."""
+        if not self.has(now):
+            return False
+        self._tokens -= 1.0
+        return True
+
+
+class Networks:
+    """The networks that are heard. Asked for every datagram, so what was found out is remembered."""
+
+    def __init__(self, networks: tuple[Network, ...]) -> None:
+        self._networks = networks
+        self._known: dict[str, bool] = {}
+
+    def contains(self, address: str) -> bool:
+        """Whether an IP address may send us SIP."""
+        if not self._networks:
+            return True
+        known = self._known.get(address)
+        if known is None:
+            if len(self._known) >= ADDRESSES:
+                self._known.clear()
+            parsed = ip_address(address)
+            known = any(parsed in network for network in self._networks)
+            self._known[address] = known
+        return known
+
+
+class Rate:
+    """Requests per second, for each source and in all. Up to one second's worth may come at once."""
+
+    def __init__(self, each: int, in_all: int) -> None:
+        self._each = each
+        self._sources: OrderedDict[str, Bucket] = OrderedDict()
+        self._all = Bucket(in_all, in_all, 0.0) if in_all else None
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def refuses(self, source: str, now: float, *, in_all: bool = True) -> str | None:
+        """Count a request; the name of the setting that refuses it, or None.
+
+        One that its source has too many of takes nothing from the others; `in_all` False leaves the limit
+        for all out.
+        """
+        if self._each:
+            bucket = self._sources.get(source)
+            if bucket is None:
+                if len(self._sources) >= SOURCES:
+                    self._sources.popitem(last=False)
+                bucket = self._sources[source] = Bucket(self._each, self._each, now)
+            self._sources.move_to_end(source)
+            if not bucket.take(now):
+                return "MaxRequestsPerSecondPerSource"
+        if in_all and self._all is not None and not self._all.take(now):
+            return "MaxRequestsPerSecond"
+        return None
+
+
+class LiveCalls:
+    """Calls at once, by handle. A call that has begun counts until it has ended."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, tuple[str, str]] = {}
+        self._of_source: Counter[str] = Counter()
+        self._of_user: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def begin(self, handle: str, source: str, user: str) -> None:
+        """Count a call of `source` with the XMPP user `user`."""
+        self._calls[handle] = source, user
+        self._of_source[source] += 1
+        self._of_user[user] += 1
+
+    def end(self, handle: str) -> None:
+        """The call is over. Harmless when it is not known."""
+        source, user = self._calls.pop(handle, ("", ""))
+        for counter, name in ((self._of_source, source), (self._of_user, user)):
+            counter[name] -= 1
+            if counter[name] <= 0:
+                del counter[name]
+
+    def of_source(self, source: str) -> int:
+        """How many calls came from there."""
+        return self._of_source.get(source, 0)
+
+    def of_user(self, user: str) -> int:
+        """How many calls this XMPP user has, made and received."""
+        return self._of_user.get(user, 0)
+
+
+class Admission:
+    """All the limits together.
+
+    Nothing here is asked about responses, ACK, or requests in a dialog: what has begun is never cut off.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.live = LiveCalls()
+        self.refused: Counter[str] = Counter()
+        """How much each setting has refused since the start."""
+        self._networks = Networks(limits.networks)
+        self._rate = Rate(limits.requests_per_source, limits.requests)
+        self._lines: dict[str, Bucket] = {}
+        self._unsaid: Counter[str] = Counter()
+
+    def hears(self, address: str) -> bool:
+        """Whether SIP from this IP address is looked at, as far as AllowedSIPNetworks is concerned."""
+        return self._networks.contains(address)
+
+    def request(self, source: str, now: float, *, in_all: bool = True) -> Refusal | None:
+        """Count a request that would open something new; `source` as `source_of` gives it, or a bare JID."""
+        setting = self._rate.refuses(source, now, in_all=in_all)
+        return Refusal(setting, source) if setting else None
+
+    def call(self, source: str, user: str = "") -> Refusal | None:
+        """Whether there may be one more call from `source`, with the XMPP user `user` ("": not known yet)."""
+        limits, live = self.limits, self.live
+        if limits.calls and len(live) >= limits.calls:
+            return Refusal("MaxCalls", source)
+        if limits.calls_per_source and live.of_source(source) >= limits.calls_per_source:
+            return Refusal("MaxCallsPerSource", source)
+        if user and limits.calls_per_user and live.of_user(user) >= limits.calls_per_user:
+            return Refusal("MaxCallsPerUser", source if source == user else f"{source}, who calls {user}")
+        return None
+
+    def dial_out(self, user: str) -> Refusal | None:
+        """Whether this XMPP user (a bare JID) may call SIP phones."""
+        domains = self.limits.domains
+        if domains is None or user.rpartition("@")[2].lower() in domains:
+            return None
+        return Refusal("AllowedXMPPDomains", user)
+
+    def line(self, refusal: Refusal, now: float) -> int | None:
+        """Count a refusal. None: no log line now; else how many before it had none."""
+        setting = refusal.setting
+        self.refused[setting] += 1
+        bucket = self._lines.get(setting)
+        if bucket is None:
+            bucket = self._lines[setting] = Bucket(LINES_PER_SECOND, LINES, now)
+        if not bucket.take(now):
+            self._unsaid[setting] += 1
+            return None
+        return self._unsaid.pop(setting, 0)
+
+
+def source_of(address: str) -> str:
+    """What is counted together with an IP address: itself, or the /64 network of an IPv6 address."""
+    if ":" not in address:
+        return address
+    return str(IPv6Network((address.partition("%")[0], 64), strict=False))

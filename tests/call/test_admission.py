@@ -1,0 +1,171 @@
+"""Who may call: each limit by itself, and that no stranger can fill our memory."""
+
+from ipaddress import ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ichat_gw.call import admission
+from ichat_gw.call.admission import Admission, Bucket, Limits, LiveCalls, Networks, Rate, Refusal, source_of
+
+OFFICE = (ip_network("192.0.2.0/24"), ip_network("2001:db8::/32"))
+
+
+def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
+    bucket = Bucket(2.0, 3.0, 10.0)
+    assert [bucket.take(10.0) for _ in range(4)] == [True, True, True, False]
+    assert not bucket.take(10.4)
+    assert bucket.take(10.5)
+    assert not bucket.take(10.5)
+    assert [bucket.take(1000.0) for _ in range(4)] == [True, True, True, False]
+
+
+@given(st.lists(st.floats(0.0, 2.0), max_size=200), st.integers(1, 20))
+def test_a_bucket_never_gives_more_than_its_rate_allows(waits: list[float], rate: int) -> None:
+    bucket = Bucket(rate, rate, 0.0)
+    now = 0.0
+    given = 0
+    for wait in waits:
+        now += wait
+        given += bucket.take(now)
+        assert given <= rate + rate * now + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("address", "heard"),
+    [
+        ("192.0.2.7", True),
+        ("192.0.3.7", False),
+        ("2001:db8:1::1", True),
+        ("2001:db9::1", False),
+        ("::1", False),
+    ],
+)
+def test_only_allowed_networks_are_heard(address: str, heard: bool) -> None:
+    admitted = Admission(Limits(networks=OFFICE))
+    assert admitted.hears(address) is heard
+    assert admitted.hears(address) is heard  # from memory
+
+
+def test_without_networks_everybody_is_heard() -> None:
+    assert Admission(Limits()).hears("203.0.113.9")
+    assert Networks(()).contains("2001:db9::1")
+
+
+def test_what_is_remembered_of_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "ADDRESSES", 8)
+    networks = Networks(OFFICE)
+    for number in range(100):
+        assert not networks.contains(f"203.0.113.{number}")
+        assert len(networks._known) <= 8
+
+
+def test_one_source_may_not_ask_too_often_and_takes_nothing_from_the_others() -> None:
+    admitted = Admission(Limits(requests_per_source=2, requests=4))
+    said = [admitted.request("10.0.0.1", 0.0) for _ in range(10)]
+    assert said == [None, None, *[Refusal("MaxRequestsPerSecondPerSource", "10.0.0.1")] * 8]
+    assert [admitted.request("10.0.0.2", 0.0) for _ in range(2)] == [None, None]
+    assert admitted.request("10.0.0.3", 0.0) == Refusal("MaxRequestsPerSecond", "10.0.0.3")
+    assert admitted.request("10.0.0.3", 0.0, in_all=False) is None
+    assert admitted.request("10.0.0.1", 1.0) is None
+
+
+def test_a_limit_of_zero_is_none() -> None:
+    admitted = Admission(Limits())
+    assert all(admitted.request("10.0.0.1", 0.0) is None for _ in range(1000))
+    for number in range(1000):
+        assert admitted.call("10.0.0.1", "alice@example.com") is None
+        admitted.live.begin(str(number), "10.0.0.1", "alice@example.com")
+    assert admitted.dial_out("mallory@elsewhere.example") is None
+
+
+def test_what_is_remembered_of_sources_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "SOURCES", 8)
+    rate = Rate(1, 0)
+    assert rate.refuses("busy", 0.0) is None
+    for number in range(100):
+        assert rate.refuses(f"10.0.0.{number}", 0.0) is None
+        # Whoever goes on asking is not forgotten.
+        assert rate.refuses("busy", 0.0) == "MaxRequestsPerSecondPerSource"
+        assert len(rate) <= 8
+
+
+def test_calls_at_once() -> None:
+    admitted = Admission(Limits(calls=4, calls_per_source=2, calls_per_user=3))
+    live = admitted.live
+    assert admitted.call("10.0.0.1", "alice@x") is None
+    live.begin("1", "10.0.0.1", "alice@x")
+    live.begin("2", "10.0.0.1", "alice@x")
+    assert admitted.call("10.0.0.1") == Refusal("MaxCallsPerSource", "10.0.0.1")
+    assert admitted.call("10.0.0.2", "alice@x") is None
+    live.begin("3", "alice@x", "alice@x")
+    assert admitted.call("10.0.0.2") is None
+    assert admitted.call("10.0.0.2", "alice@x") == Refusal("MaxCallsPerUser", "10.0.0.2, who calls alice@x")
+    assert admitted.call("bob@x", "bob@x") is None
+    live.begin("4", "bob@x", "bob@x")
+    assert admitted.call("10.0.0.2") == Refusal("MaxCalls", "10.0.0.2")
+    for handle in "1234":
+        live.end(handle)
+    live.end("4")
+    assert len(live) == 0
+    assert not live._of_source
+    assert not live._of_user
+    assert admitted.call("10.0.0.1", "alice@x") is None
+
+
+def test_a_user_who_has_too_many_calls_is_named_once() -> None:
+    admitted = Admission(Limits(calls_per_user=1))
+    admitted.live.begin("1", "alice@x", "alice@x")
+    assert admitted.call("alice@x", "alice@x") == Refusal("MaxCallsPerUser", "alice@x")
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.sampled_from("ab"), st.sampled_from("xy"))))
+def test_calls_are_counted_as_they_are(steps: list[tuple[bool, int, str, str]]) -> None:
+    live, known = LiveCalls(), {}
+    for begins, number, source, user in steps:
+        handle = str(number)
+        if not begins:
+            live.end(handle)
+            known.pop(handle, None)
+        elif handle not in known:
+            live.begin(handle, source, user)
+            known[handle] = source, user
+        assert len(live) == len(known)
+        for name in "ab":
+            assert live.of_source(name) == sum(s == name for s, _ in known.values())
+        for name in "xy":
+            assert live.of_user(name) == sum(u == name for _, u in known.values())
+
+
+def test_only_users_of_configured_domains_dial_out() -> None:
+    admitted = Admission(Limits(domains=frozenset({"example.com"})))
+    assert admitted.dial_out("alice@Example.com") is None
+    assert admitted.dial_out("alice@sub.example.com") == Refusal(
+        "AllowedXMPPDomains", "alice@sub.example.com"
+    )
+    assert admitted.dial_out("example.com@elsewhere.example") is not None
+
+
+def test_the_log_is_not_flooded_and_says_what_it_left_out() -> None:
+    admitted = Admission(Limits())
+    refusal = Refusal("MaxCalls", "10.0.0.1")
+    assert str(refusal) == "MaxCalls does not let in 10.0.0.1"
+    said = [admitted.line(refusal, 0.0) for _ in range(100)]
+    assert said == [0] * 10 + [None] * 90
+    assert admitted.line(Refusal("MaxCallsPerUser", "10.0.0.1"), 0.0) == 0
+    assert admitted.line(refusal, 5.1) == 90
+    assert admitted.line(refusal, 10.2) == 0
+    assert admitted.refused == {"MaxCalls": 102, "MaxCallsPerUser": 1}
+
+
+@pytest.mark.parametrize(
+    ("address", "source"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+    ],
+)
+def test_an_ipv6_source_is_its_network(address: str, source: str) -> None:
+    assert source_of(address) == source
