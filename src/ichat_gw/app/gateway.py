@@ -38,6 +38,7 @@ from ichat_gw.ipc.messages import (
     CheckSubscription,
     ContinueIChatCall,
     JabberConnection,
+    Log,
     Message,
     NotifyIChatCallCancelled,
     NotifyIChatCallFailed,
@@ -152,7 +153,7 @@ class GatewayConfig:
     """JabberComponentName: the domain of the gateway's JIDs."""
     ichat: IChatConfig
     local_hosts: frozenset[str]
-    """Host names and addresses that mean this gateway in a Request-URI."""
+    """Host names (in lower case) and addresses that mean this gateway in a Request-URI."""
     node: str
     """Distinguishes the call handles of this gateway from those of others, and of its own last run."""
     max_calls: int = 10_000
@@ -205,6 +206,7 @@ class Gateway:
         self._handles = 0
         self._timers: Timers[str] = Timers()
         self._aor_of_user: dict[str, str] = {}
+        self._users_of_aor: dict[str, dict[str, None]] = {}
         self._calling: dict[tuple[str, str], list[Call]] = {}
         self._unseen: set[str] = set()
         self._sweep_at: float | None = None
@@ -411,9 +413,8 @@ class Gateway:
     def _route_from_sip(self, called: str, invite: InviteReceived) -> Route | Ending:
         """A Request-URI that is a Contact we registered means that user; otherwise the rules decide."""
         if (aor := self.user_agent.aor_of(invite.request_uri)) is not None:
-            for user, registered in self._aor_of_user.items():
-                if registered == aor:
-                    return Route(Network.XMPP, f"xmpp:{user}")
+            for user in self._users_of_aor.get(aor, ()):
+                return Route(Network.XMPP, f"xmpp:{user}")
         return route(called, Network.SIP, self.config.rules)
 
     def _called_address(self, invite: InviteReceived) -> str:
@@ -423,7 +424,7 @@ class Gateway:
         To URI says for whom.
         """
         address, host = _plain(invite.request_uri)
-        if host in self.config.local_hosts or host == invite.flow.local[0]:
+        if host in self.config.local_hosts or host == invite.flow.local[0].lower():
             address, _ = _plain(invite.to_uri)
         return address
 
@@ -481,8 +482,8 @@ class Gateway:
             self._push(None, machine.receive(Refuse(routed), self._now))
             return
         user = bare(request.from_)
-        party = Party(f"sip:{user}", user.partition("@")[0])
-        place = Place(routed.target, party, None, contact_user=party.display_name)
+        party = party_of(user)
+        place = Place(routed.target, party, None, contact_user=party.display_name, aor=self._aor_of(user))
         call = Call(
             handle,
             Bridge(CallPlan(place, None, callee_host=_plain(routed.target)[1])),
@@ -495,14 +496,18 @@ class Gateway:
         self._begin(call)
 
     def _claim(self, invite: InviteReceived) -> Call | None:
-        """The call whose iChat caller sends this INVITE: best fit first, then the oldest."""
-        best, best_fit = None, 0
+        """The call whose iChat caller sends this INVITE: best fit, then one that wants it, then the oldest.
+
+        A client that calls again soon after a call that is void fits both.
+        """
+        best, best_fit = None, (0, False)
         for call in self._calling.get((name_key(invite.from_name), name_key(invite.to_name)), ()):
             leg = call.legs[Side.CALLER]
             assert isinstance(leg, _IChatLeg)
             assert isinstance(leg.machine, CallingIChat)
-            fit = leg.machine.claim(invite.from_name, invite.to_name, invite.flow.remote)
-            if fit > best_fit:
+            score = leg.machine.claim(invite.from_name, invite.to_name, invite.flow.remote)
+            fit = (score, leg.machine.awaits_invite)
+            if score and fit > best_fit:
                 best, best_fit = call, fit
         return best
 
@@ -545,6 +550,8 @@ class Gateway:
                 self._push(None, [ToConnector(SendSubscriptionResponse(to, user, allowed))])
             case JabberConnection(online=online, text=text):
                 self._jabber_connection(online, text)
+            case Log(level=level, text=text):
+                self._note(level, "connector", text=text)
             case _:
                 self._note(
                     "WARNING", "the connector sent a message that is not its to send", message=str(message)
@@ -569,6 +576,9 @@ class Gateway:
             # can take, so that a short break does not un-register everybody.
             self._unseen = set(self._aor_of_user)
             self._sweep_at = self._now + SWEEP_SECONDS
+        else:
+            # Nobody can be told to us until the next connection.
+            self._sweep_at = None
         self._note("INFO" if online else "WARNING", "jabber connection", online=online, text=text)
         self.jabber_online = online
 
@@ -584,12 +594,23 @@ class Gateway:
             return
         aor = routed.target
         self._aor_of_user[user] = aor
+        self._users_of_aor.setdefault(aor, {})[user] = None
         self._push(None, self.user_agent.receive(StartRegistration(aor), self._now))
+
+    def _aor_of(self, user: str) -> str:
+        """The address of record of an XMPP user, whether it is registered or not; "" when there is none."""
+        routed = route(f"xmpp:{user}", Network.XMPP, self.config.rules)
+        return routed.target if isinstance(routed, Route) else ""
 
     def _unregister(self, user: str) -> None:
         aor = self._aor_of_user.pop(user, None)
+        if aor is None:
+            return
+        users = self._users_of_aor[aor]
+        del users[user]
         # Two users may share one address of record; it stays registered for the other.
-        if aor is not None and aor not in self._aor_of_user.values():
+        if not users:
+            del self._users_of_aor[aor]
             self._push(None, self.user_agent.receive(StopRegistration(aor), self._now))
 
     def _note_registration(self, outcome: Registered | RegistrationFailed) -> None:
@@ -642,13 +663,27 @@ class Gateway:
         )
 
 
+def party_of(user: str) -> Party:
+    """How a SIP phone sees an iChat user (a bare JID): the JID as a SIP URI, its user part as the name.
+
+    A JID may hold what a SIP URI must escape (RFC 7247 section 4). One whose domain no SIP URI can name is
+    anonymous (RFC 3261 section 8.1.1.3) but for its name.
+    """
+    local, _, domain = user.rpartition("@")
+    try:
+        return Party(str(SipUri.build(local or None, domain)), local or domain)
+    except InvalidSipUri:
+        return Party("sip:anonymous@anonymous.invalid", local or domain)
+
+
 def calling_user(address: str) -> str:
     """The user part of the JID that calls iChat for a SIP caller (section "iChat" of the wire reference).
 
     COMPAT iChat: it refuses (603) a user part longer than ten characters. What a JID may not contain is
     left out rather than escaped, which would make it longer.
     """
-    user = _plain(address)[0].partition(":")[2].partition("@")[0] if "@" in address else ""
+    scheme, _, rest = _plain(address)[0].partition(":")
+    user = rest.partition(";")[0] if scheme == "tel" else rest.partition("@")[0] if "@" in rest else ""
     allowed = "".join(char for char in user if char not in "\"&'/:<>@ \\" and char.isprintable())
     return allowed[:CALLER_USER_LENGTH] or "anonymous"
 
@@ -659,10 +694,13 @@ def is_viceroy(user_agent: str) -> bool:
 
 
 def _plain(uri: str) -> tuple[str, str]:
-    """A SIP URI as the rules see it, `sip:user@host` without port and parameters, and its host."""
+    """A SIP URI as the rules see it, `sip:user@host` without port and parameters, and its host.
+
+    The host by itself is in lower case and, if it is an IPv6 address, without brackets.
+    """
     try:
         parsed = SipUri.parse(uri)
     except InvalidSipUri:
         return uri, ""
     user = f"{parsed.user}@" if parsed.user else ""
-    return f"{parsed.scheme}:{user}{parsed.host}", parsed.host
+    return f"{parsed.scheme}:{user}{parsed.host}", parsed.host.lower().strip("[]")

@@ -273,6 +273,11 @@ class CallingIChat:
         """Whether the request named an address that the client's INVITE can come from."""
         return bool(self._records)
 
+    @property
+    def awaits_invite(self) -> bool:
+        """Whether the client's INVITE is wanted; one that a VOID leg claims is refused."""
+        return self.state is State.ACCEPTED
+
     def begin(self) -> list[IChatCommand]:
         """Give the connector the call's handle; before anything else."""
         self.state = State.ASKED
