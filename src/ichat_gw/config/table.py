@@ -465,8 +465,8 @@ class Settings(BaseModel):
             Section.ACCESS,
             "MaxCalls",
             kinds.whole(0, 100_000, "calls"),
-            "How many calls there may be at once; more are answered 503 with Retry-After. Each takes two pairs "
-            "of the media relay's ports, too. 0 is no limit.",
+            "How many calls there may be at once; more are answered 503 with Retry-After. The range of the "
+            "media relay's ports is a limit, too: each call takes two pairs. 0 is no limit.",
             new=True,
         ),
     ] = 1000

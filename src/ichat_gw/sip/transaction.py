@@ -207,6 +207,11 @@ class TransactionLayer:
         """Find the INVITE server transaction that a CANCEL is about (RFC 3261 section 9.2)."""
         return self._servers.get(_server_key(cancel, "INVITE"))
 
+    def knows(self, request: Request) -> bool:
+        """Tell whether a request has come before, or is the CANCEL of one that has."""
+        keys = (request.method, "INVITE") if request.method == "CANCEL" else (request.method,)
+        return any(_server_key(request, method) in self._servers for method in keys)
+
     def is_merged(self, transaction: Transaction) -> bool:
         """Tell whether its request came here before by another path (RFC 3261 section 8.2.2.2: 482)."""
         return self._first_copies.get(_copy_key(transaction.request), transaction) is not transaction

@@ -65,6 +65,10 @@ class UserAgent:
         self._nobody = TransactionUser(None)
         self._registrations = Registrations(self._core, chance)
         self._salt = token().encode()
+        self.admit: Callable[[str, Flow], bool] = lambda method, flow: True
+        """Asked, before anything is kept of it, about each request that belongs to nothing we know (its
+        method and flow): whether there is time for it. What is not admitted gets 503 with Retry-After, or,
+        if it is malformed, nothing."""
         self.heard: SessionId | None = None
         """The session that the latest `Received` belonged to, if any: for traces."""
 
@@ -158,6 +162,10 @@ class UserAgent:
             self._refuse_malformed(error, data, flow)
             return
         self.heard = self.session_of(message.call_id)
+        if isinstance(message, Request) and self._is_new(message) and not self.admit(message.method, flow):
+            busy = (("Retry-After", RETRY_AFTER),)
+            self._answer_without_state(message, 503, data, flow, extra=busy)
+            return
         self._pass_on(self._core.layer.receive(message, flow, self._core.now))
 
     def _pass_on(self, outputs: list[LayerOutput]) -> None:
@@ -175,15 +183,35 @@ class UserAgent:
 
     def _refuse_malformed(self, error: MalformedMessage, data: bytes, flow: Flow) -> None:
         """Answer without a transaction: there may not be enough of the request to make one."""
-        if error.status is None or error.request is None:
+        if error.status is None or error.request is None or not self.admit(error.request.method, flow):
             self._core.tell(Dropped("malformed", flow))
             return
+        self._answer_without_state(error.request, error.status, data, flow, reason=error.text)
+
+    def _is_new(self, request: Request) -> bool:
+        """Tell whether a request would begin something; ACK never does."""
+        return not (
+            request.method == "ACK"
+            or (request.call_id, request.to.tag or "") in self._by_dialog
+            or self._core.layer.knows(request)
+        )
+
+    def _answer_without_state(
+        self,
+        request: Request,
+        status: int,
+        data: bytes,
+        flow: Flow,
+        *,
+        extra: tuple[tuple[str, str], ...] = (),
+        reason: str | None = None,
+    ) -> None:
         # Section 8.2.7: the same tag for every copy of the request.
         tag = hashlib.blake2s(data, key=self._salt[:32], digest_size=8).hexdigest()
-        stamp_via(error.request, *flow.remote)
-        response = self._replies.plain(error.request, error.status, tag, reason=error.text)
+        stamp_via(request, *flow.remote)
+        response = self._replies.plain(request, status, tag, extra=extra, reason=reason)
         try:
-            back = reply_flow(error.request, flow)
+            back = reply_flow(request, flow)
         except MalformedMessage:
             back = flow  # A Via that says nothing: where it came from is the best guess.
         self._core.send(response.to_bytes(), back, None)
