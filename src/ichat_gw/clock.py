@@ -11,8 +11,8 @@ timers keeps, so that `deadline` and `expire` cost next to nothing.
 """
 
 import heapq
-from collections.abc import Hashable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable
+from typing import Generic, Protocol, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
@@ -63,3 +63,38 @@ class Timers(Generic[K]):
                 del self._when[key]
                 keys.append(key)
         return keys
+
+
+class _Cancellable(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Alarm:
+    """What a shell wakes its machine with: one call of `wake` at the time set last.
+
+    `call_at` is the event loop's.
+    """
+
+    def __init__(
+        self, call_at: Callable[[float, Callable[[], None]], _Cancellable], wake: Callable[[], None]
+    ) -> None:
+        self._call_at = call_at
+        self._wake = wake
+        self._when: float | None = None
+        self._pending: _Cancellable | None = None
+
+    def set(self, when: float | None) -> None:
+        """Wake at `when` and at no other time; None: not at all. Cheap when nothing changes."""
+        # The time is kept here: the handle that uvloop gives for a time in the past does not know it.
+        if when == self._when:
+            return
+        if self._pending is not None:
+            self._pending.cancel()
+            self._pending = None
+        self._when = when
+        if when is not None:
+            self._pending = self._call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self._pending = self._when = None
+        self._wake()

@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element
 from ichat_gw import __version__
 from ichat_gw.app.connector_start import ConnectorStart
 from ichat_gw.app.parent import parent_gone
+from ichat_gw.clock import Alarm
 from ichat_gw.ipc.channel import PeerLost
 from ichat_gw.ipc.messages import VERSION, Hello, Log, Message, Stop
 from ichat_gw.ipc.net.udp import UdpLink
@@ -58,13 +59,13 @@ class ConnectorServer:
             version=__version__,
         )
         self._machine = Connector(config, secrets.token_hex(8), self._store.load())
-        self._timer: asyncio.TimerHandle | None = None
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until the gateway says `Stop` or is gone. Raises GatewayError when the IPC port is taken."""
         start = self._start
         self._loop = asyncio.get_running_loop()
+        self._alarm = Alarm(self._loop.call_at, self._wake)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._end)
         self._link = await UdpLink.open(
@@ -96,8 +97,7 @@ class ConnectorServer:
                 await self._link.flush(FLUSH_SECONDS)
                 parent.cancel()
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
+            self._alarm.set(None)
             self._link.close()
             self._store.close()
 
@@ -117,17 +117,9 @@ class ConnectorServer:
         self._keep_time()
 
     def _keep_time(self) -> None:
-        deadline = self._machine.deadline()
-        if self._timer is not None:
-            if self._timer.when() == deadline and not self._timer.cancelled():
-                return
-            self._timer.cancel()
-            self._timer = None
-        if deadline is not None:
-            self._timer = self._loop.call_at(deadline, self._wake)
+        self._alarm.set(self._machine.deadline())
 
     def _wake(self) -> None:
-        self._timer = None
         self._do(self._machine.expire(self._loop.time()))
         self._keep_time()
 

@@ -32,6 +32,7 @@ from ichat_gw.app.gateway import (
 from ichat_gw.app.local_addresses import address_towards, all_addresses, usable_addresses
 from ichat_gw.app.programs import find_program
 from ichat_gw.call.leg import Party
+from ichat_gw.clock import Alarm
 from ichat_gw.config.table import Settings
 from ichat_gw.ipc.channel import PeerLost
 from ichat_gw.ipc.messages import VERSION, Hello, InitiateIChatCall, Message, NotifyIChatCallFailed
@@ -70,7 +71,6 @@ class Server:
         self._stop = asyncio.Event()
         self._idle = asyncio.Event()
         """Set when the gateway is stopping and everybody has been told."""
-        self._timer: asyncio.TimerHandle | None = None
         self._transports: Transports | None = None
         self._link: UdpLink | None = None
         self._relay = RelayProcess(self._relay_said)
@@ -95,6 +95,7 @@ class Server:
         settings = self._settings
         loop = asyncio.get_running_loop()
         self._loop = loop
+        self._alarm = Alarm(loop.call_at, self._wake)
         log.info("starting", version=__version__, connector=self._connector_path)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -118,8 +119,7 @@ class Server:
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
-            if self._timer is not None:
-                self._timer.cancel()
+            self._alarm.set(None)
             if self._link is not None:
                 self._link.close()
             if self._transports is not None:
@@ -143,17 +143,9 @@ class Server:
     def _keep_time(self) -> None:
         if self._gateway.stopping and self._gateway.idle:
             self._idle.set()
-        deadline = self._gateway.deadline()
-        if self._timer is not None:
-            if self._timer.when() == deadline and not self._timer.cancelled():
-                return
-            self._timer.cancel()
-            self._timer = None
-        if deadline is not None:
-            self._timer = self._loop.call_at(deadline, self._wake)
+        self._alarm.set(self._gateway.deadline())
 
     def _wake(self) -> None:
-        self._timer = None
         self._do(self._gateway.expire(self._loop.time()))
         self._keep_time()
 

@@ -1,4 +1,4 @@
-"""The asyncio shell around `Channel`: a UDP socket on 127.0.0.1 and one timer."""
+"""The asyncio shell around `Channel`: a UDP socket on 127.0.0.1 and one alarm."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import cast
 
+from ichat_gw.clock import Alarm
 from ichat_gw.errors import GatewayError
 from ichat_gw.ipc.channel import (
     Channel,
@@ -66,7 +67,7 @@ class UdpLink(asyncio.DatagramProtocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.DatagramTransport | None = None
         self._channel: Channel | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._loop.call_at, self._expire)
         self._idle = asyncio.Event()
         self._idle.set()
         self._dropped: Counter[str] = Counter()
@@ -235,15 +236,8 @@ class UdpLink(asyncio.DatagramProtocol):
             self._idle.set()
         else:
             self._idle.clear()
-        if self._timer is not None:
-            if self._timer.when() == deadline:
-                return
-            self._timer.cancel()
-            self._timer = None
-        if deadline is not None:
-            self._timer = self._loop.call_at(deadline, self._expire)
+        self._alarm.set(deadline)
 
     def _expire(self) -> None:
-        self._timer = None
         if self._channel is not None:
             self._do(self._channel, self._channel.expire(self._loop.time()))
