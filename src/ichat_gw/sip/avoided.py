@@ -36,6 +36,10 @@ class Avoided:
         """Trust the other end of `flow` again."""
         self._until.pop((flow.transport, flow.remote), None)
 
+    def holds(self, flow: Flow, now: float) -> bool:
+        """Tell whether the other end of `flow` failed lately."""
+        return self._rank(flow, now) > 0.0
+
     def last(self, flows: Iterable[Flow], now: float) -> tuple[Flow, ...]:
         """Put what failed lately behind the rest, what failed longest ago first of it."""
         return tuple(sorted(flows, key=lambda flow: self._rank(flow, now)))

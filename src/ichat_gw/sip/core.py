@@ -6,10 +6,11 @@ acts through the one `Core`, which puts the results in the order in which they h
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ichat_gw.clock import Timers
 from ichat_gw.sip.authentication import Trust
+from ichat_gw.sip.avoided import Avoided
 from ichat_gw.sip.dialog import sip_host
 from ichat_gw.sip.events import Flow, Lookup, Resolved, Send, SessionId, UserAgentCommand
 from ichat_gw.sip.message import Request, Response
@@ -86,24 +87,41 @@ class Core:
         self.out: list[UserAgentCommand] = []
         self.now = 0.0
         self.timers: Timers[tuple[TransactionUser, str]] = Timers()
+        self.avoided = Avoided()
         self._lookups: dict[int, tuple[TransactionUser, Callable[[Resolved], None]]] = {}
         self._lookup_number = 0
 
     # --- messages -----------------------------------------------------------------------------------------
 
     def begin(
-        self, user: TransactionUser, request: Request, flow: Flow, patient: bool = False
+        self,
+        user: TransactionUser,
+        request: Request,
+        flow: Flow,
+        patient: bool = False,
+        pinned: bool = False,
     ) -> Transaction:
         """Send a request of ours in a new client transaction, which bears transport errors if `patient`.
 
-        A CANCEL brings the Via of its INVITE; to every other request one is added. Raises UnsafeHeader.
+        A CANCEL brings the Via of its INVITE; to every other request one is added. What is too large for
+        UDP goes by TCP where that is possible (RFC 3261 section 18.1.1), unless it is `pinned` to its flow.
+        Raises UnsafeHeader.
         """
+        large = None
         if "Via" not in request.headers:
             self._add_via(request, flow)
-        transaction, outputs = self.layer.begin(request, flow, user, user.session, self.now, patient)
+            large = None if pinned else self._for_large(flow)
+        transaction, outputs = self.layer.begin(request, flow, user, user.session, self.now, patient, large)
         user.live += 1
         self.pass_on(outputs)
         return transaction
+
+    def _for_large(self, flow: Flow) -> Flow | None:
+        """The flow to the same place for what is too large for this one; None: there is none."""
+        if flow.transport != "UDP":
+            return None
+        tcp = replace(flow, transport="TCP")
+        return None if self.avoided.holds(tcp, self.now) else tcp
 
     def send_ack(self, user: TransactionUser, ack: Request, flow: Flow) -> bytes:
         """Send the ACK to a 2xx, which has no transaction, and return it for sending again."""
@@ -115,8 +133,10 @@ class Core:
     def _add_via(self, request: Request, flow: Flow) -> None:
         host, port = flow.local
         branch = MAGIC_COOKIE + self.token()
+        # RFC 5923: they may send their own requests on the connection on which we proved who we are.
+        alias = ";alias" if flow.transport == "TLS" else ""
         request.headers.prepend(
-            "Via", f"SIP/2.0/{flow.transport} {sip_host(host)}:{port};branch={branch};rport"
+            "Via", f"SIP/2.0/{flow.transport} {sip_host(host)}:{port};branch={branch};rport{alias}"
         )
 
     def adopt(self, user: TransactionUser, transaction: Transaction) -> None:
@@ -166,7 +186,7 @@ class Core:
         user, then = self._lookups.pop(event.lookup, (None, None))
         if user is not None and then is not None:
             self.let_sleep(user, f"{_LOOKUP}{event.lookup}")
-            then(event)
+            then(replace(event, flows=self.avoided.last(event.flows, self.now)))
             user.settle()
 
     def expire(self) -> None:
@@ -195,6 +215,13 @@ class Core:
             if timer.startswith(_LOOKUP):
                 del self._lookups[int(timer.removeprefix(_LOOKUP))]
 
+    def send_failed(self, flow: Flow, text: str) -> None:
+        """Fail what is on its way to the other end of `flow`, and go there last from now on."""
+        outputs = self.layer.send_failed(flow, text, self.now)
+        if outputs or flow.transport != "UDP":
+            self.avoided.failed(flow, self.now)
+        self.pass_on(outputs)
+
     # --- from the transaction layer -----------------------------------------------------------------------
 
     def pass_on(self, outputs: Iterable[LayerOutput]) -> None:
@@ -207,8 +234,14 @@ class Core:
                 case Send():
                     self.out.append(output)
                 case Told(transaction, response):
+                    if response.status == 503:
+                        self.avoided.failed(transaction.flow, self.now)
+                    else:
+                        self.avoided.answered(transaction.flow)
                     _user_of(transaction).told(transaction, response)
                 case TimedOut(transaction):
+                    if transaction.is_client and transaction.response is None:
+                        self.avoided.failed(transaction.flow, self.now)
                     _user_of(transaction).failed(transaction, 408, "no response in time")
                 case Failed(transaction, text):
                     _user_of(transaction).failed(transaction, 503, text)

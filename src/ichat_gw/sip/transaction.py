@@ -27,6 +27,9 @@ MAGIC_COOKIE = "z9hG4bK"
 
 DEFAULT_PORT = 5060
 
+LARGE = 1300
+"""Bytes. A larger request may not fit into one packet (RFC 3261 section 18.1.1)."""
+
 Key: TypeAlias = tuple[str | int | None, ...]
 
 
@@ -35,6 +38,7 @@ class Transaction:
 
     __slots__ = (
         "data",
+        "fallback",
         "flow",
         "key",
         "kind",
@@ -54,6 +58,8 @@ class Transaction:
         """The request that began it."""
         self.flow = flow
         """Where requests (client) or responses (server) are sent."""
+        self.fallback: Flow | None = None
+        """The flow to use instead if nobody takes the request there; None: there is no other."""
         self.state = State.NEW
         self.data = b""
         """The request (client) or the latest response (server) as bytes, to be sent again."""
@@ -168,16 +174,24 @@ class TransactionLayer:
         session: SessionId | None,
         now: float,
         patient: bool = False,
+        large: Flow | None = None,
     ) -> tuple[Transaction, list[LayerOutput]]:
         """Send a request in a client transaction of its own. Its top Via has a branch never used before.
 
-        A `patient` one bears transport errors. Raises UnsafeHeader when the request cannot be written.
+        A `patient` one bears transport errors. `large` is the flow to try first if the request has more
+        than `LARGE` bytes (RFC 3261 section 18.1.1). Raises UnsafeHeader when it cannot be written.
         """
-        via = request.via
         kind = Kind.INVITE_CLIENT if request.method == "INVITE" else Kind.CLIENT
+        data = request.to_bytes()
+        fallback = None
+        if large is not None and len(data) > LARGE:
+            fallback, flow = flow, large
+            _change_transport(request, flow.transport)
+            data = request.to_bytes()
+        via = request.via
         transaction = Transaction(kind, (via.branch, request.method), request, flow)
         transaction.user, transaction.session, transaction.patient = user, session, patient
-        transaction.data = request.to_bytes()
+        transaction.data, transaction.fallback = data, fallback
         self._clients[transaction.key] = transaction
         self._clients_of.setdefault(flow, set()).add(transaction)
         return transaction, self._step(transaction, Input.BEGIN, now)
@@ -228,9 +242,24 @@ class TransactionLayer:
         """Fail the client transactions that are trying to reach the other end of `flow`."""
         outputs: list[LayerOutput] = []
         for transaction in list(self._clients_of.get(flow, ())):
-            if not transaction.patient:
+            if transaction.fallback is not None and not transaction.finished and not transaction.response:
+                outputs.append(self._fall_back(transaction, transaction.fallback, now))
+            elif not transaction.patient:
                 outputs += self._step(transaction, Input.ERROR, now, text=text)
         return outputs
+
+    def _fall_back(self, transaction: Transaction, flow: Flow, now: float) -> Send:
+        """Go on over another transport as if this one had been meant from the beginning (section 18.1.1).
+
+        Nobody has seen the request yet, so it keeps its branch.
+        """
+        self._leave_flow(transaction)
+        transaction.flow, transaction.fallback = flow, None
+        self._clients_of.setdefault(flow, set()).add(transaction)
+        _change_transport(transaction.request, flow.transport)
+        transaction.data = transaction.request.to_bytes()
+        self._start_timers(transaction, now)
+        return Send(transaction.data, flow, transaction.session)
 
     def deadline(self) -> float | None:
         """When the earliest timer is due."""
@@ -328,13 +357,17 @@ class TransactionLayer:
         for timer in [timer for timer in transaction.waits if timer not in running]:
             del transaction.waits[timer]
             self._timers.clear((transaction, timer))
-        for timer in running:
+        self._start_timers(transaction, now)
+        if state is State.TERMINATED:
+            self._forget(transaction)
+
+    def _start_timers(self, transaction: Transaction, now: float) -> None:
+        """Start those that belong to the state and do not run yet."""
+        for timer in RUNNING.get((transaction.kind, transaction.state), ()):
             wait = self._times.first(timer, transaction.flow.transport != "UDP")
             if timer not in transaction.waits and wait is not None:
                 transaction.waits[timer] = wait
                 self._timers.set((transaction, timer), now + wait)
-        if state is State.TERMINATED:
-            self._forget(transaction)
 
     def _forget(self, transaction: Transaction) -> None:
         if not transaction.is_client:
@@ -344,6 +377,9 @@ class TransactionLayer:
                 del self._first_copies[copy]
             return
         del self._clients[transaction.key]
+        self._leave_flow(transaction)
+
+    def _leave_flow(self, transaction: Transaction) -> None:
         others = self._clients_of[transaction.flow]
         others.discard(transaction)
         if not others:
@@ -402,6 +438,12 @@ def reply_flow(request: Request, flow: Flow) -> Flow:
     if flow.transport != "UDP" or request.via.rport:
         return flow
     return Flow(flow.transport, flow.local, (flow.remote[0], request.via.port or DEFAULT_PORT))
+
+
+def _change_transport(request: Request, transport: str) -> None:
+    """Write another transport into the top Via, which is ours."""
+    _, _, rest = (request.headers.get("Via") or "").partition(" ")
+    request.headers.replace_first("Via", f"SIP/2.0/{transport} {rest}")
 
 
 # --- the requests that repeat parts of another ------------------------------------------------------------

@@ -29,14 +29,11 @@ from ichat_gw.sip.invite_client import ClientSession
 from ichat_gw.sip.invite_server import ServerSession
 from ichat_gw.sip.message import MalformedMessage, NotSip, Request, parse, stamp_via
 from ichat_gw.sip.registrations import Registrations
-from ichat_gw.sip.replies import Replies
+from ichat_gw.sip.replies import RETRY_AFTER, Replies
 from ichat_gw.sip.session import Session
 from ichat_gw.sip.transaction import Asked, LayerOutput, Stray, Transaction, reply_flow
 
 __all__ = ["UserAgent", "UserAgentConfig"]
-
-RETRY_AFTER = "10"
-"""Seconds after which a caller may try again when we have too many sessions."""
 
 
 class UserAgent:
@@ -82,7 +79,7 @@ class UserAgent:
             case Received(data, flow):
                 self._receive(data, flow)
             case SendFailed(flow, text):
-                core.pass_on(core.layer.send_failed(flow, text, now))
+                core.send_failed(flow, text)
             case Resolved():
                 core.resolved(event)
             case ToSession(number, Place() as place):
@@ -163,8 +160,7 @@ class UserAgent:
             return
         self.heard = self.session_of(message.call_id)
         if isinstance(message, Request) and self._is_new(message) and not self.admit(message.method, flow):
-            busy = (("Retry-After", RETRY_AFTER),)
-            self._answer_without_state(message, 503, data, flow, extra=busy)
+            self._answer_without_state(message, 503, data, flow, extra=(RETRY_AFTER,))
             return
         self._pass_on(self._core.layer.receive(message, flow, self._core.now))
 
@@ -251,8 +247,7 @@ class UserAgent:
             # A user agent may ignore the count, but a call that we pass on has made its last hop here.
             core.respond(transaction, replies.plain(request, 483, tag))
         elif len(self._sessions) >= core.config.max_sessions:
-            busy = replies.plain(request, 503, tag, extra=(("Retry-After", RETRY_AFTER),))
-            core.respond(transaction, busy)
+            core.respond(transaction, replies.plain(request, 503, tag, extra=(RETRY_AFTER,)))
         else:
             self._nobody.live -= 1
             session = ServerSession(core, self.new_session(), transaction, flow)
