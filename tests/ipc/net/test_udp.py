@@ -94,7 +94,7 @@ async def test_messages_go_both_ways() -> None:
         assert await gateway.link.flush(5)
         assert await connector.link.flush(5)
         assert gateway.link.dropped == connector.link.dropped == {}
-        assert gateway.link._timer is None  # Nothing wakes an idle program.
+        assert gateway.link._alarm._when is None  # Nothing wakes an idle program.
 
 
 @on_loop
