@@ -344,6 +344,89 @@ def test_whatever_is_heard_a_call_ends_once_and_says_nothing_after_it(
         assert len(ends) <= 1
 
 
+def test_a_callee_that_cannot_use_what_it_asked_for_before_the_caller_knows_of_the_answer() -> None:
+    """It asks for a new offer at once and answers that with nonsense: there is no way to talk to it."""
+    none = Ending(Cause.NOT_ACCEPTABLE)
+    Ladder().connecting().hear(
+        FromLeg(CALLEE, Reoffered(None)),
+        ToMedia(MediaReoffer(3, CALLEE, None, "b.host")),
+        state=State.CONNECTING,
+    ).hear(
+        FromMedia(MediaReady(3, "again")), ToLeg(CALLEE, AcceptReoffer("again")), state=State.CONNECTING
+    ).hear(
+        FromLeg(CALLEE, Confirmed("nonsense")),
+        ToMedia(MediaUpdate(4, CALLEE, "nonsense")),
+        state=State.CONNECTING,
+    ).hear(
+        FromMedia(MediaRefused(4, none)),
+        ToLeg(CALLEE, End(none)),
+        ToLeg(CALLER, Refuse(none)),
+        *over(none, None),
+        state=State.OVER,
+    )
+
+
+REACH = {
+    State.OFFERING: lambda ladder: ladder,
+    State.CALLING: Ladder.calling,
+    State.RINGING: Ladder.ringing,
+    State.CONNECTING: Ladder.connecting,
+    State.ANSWERED: Ladder.answered,
+    State.TALKING: Ladder.talking,
+}
+LEG_WORDS = {
+    "rang": Rang(),
+    "answered": Answered("answer"),
+    "refused": Refused(BUSY),
+    "confirmed": Confirmed("late"),
+    "reoffered": Reoffered("again"),
+    "ended": Ended(HANGUP),
+}
+
+
+def heard_as(bridge: Bridge, what: str) -> list[BridgeCommand]:
+    """Let the bridge hear what its table calls `what`."""
+    who, _, word = what.partition(" ")
+    if what == "no answer":
+        return bridge.expire(1000.0)
+    if what == "stop":
+        return bridge.receive(StopCall(HANGUP), 1.0)
+    if what == "media lost":
+        return bridge.receive(FromMedia(MediaLost(HANGUP)), 1.0)
+    if who in ("caller", "callee"):
+        return bridge.receive(FromLeg(Side(who), LEG_WORDS[word]), 1.0)
+    waiting = [number for number, (purpose, _) in bridge._asked.items() if purpose == who]
+    if not waiting:
+        first = Reoffered("again") if who == "reoffer" else Confirmed("late")
+        bridge.receive(FromLeg(CALLEE, first), 1.0)
+        waiting = list(bridge._asked)[-1:]
+    reply = MediaReady(waiting[0], "sdp") if word == "ready" else MediaRefused(waiting[0], HANGUP)
+    return bridge.receive(FromMedia(reply), 1.0)
+
+
+@pytest.mark.parametrize(("state", "what"), TABLE, ids=lambda value: str(getattr(value, "value", value)))
+def test_every_row_of_the_table_can_happen(state: State, what: str) -> None:
+    bridge = REACH[state](Ladder()).bridge
+    assert bridge.state is state
+    said = heard_as(bridge, what)
+    assert bridge.state is TABLE[state, what][1]
+    assert said
+    if bridge.state is State.OVER:
+        assert said[-2] == RELEASE
+        assert isinstance(said[-1], CallOver)
+        assert bridge.deadline() is None
+        told = [command.side for command in said if isinstance(command, ToLeg)]
+        by = {said[-1].ended_by} if said[-1].ended_by else set()
+        unplaced = {CALLEE} if state is State.OFFERING else set()
+        assert sorted(side.value for side in told) == sorted(s.value for s in set(Side) - by - unplaced)
+
+
+def test_an_ack_without_a_description_asks_nothing_of_the_media() -> None:
+    ladder = Ladder().talking()
+    ladder.hear(FromLeg(CALLER, Confirmed()), state=State.TALKING)
+    ladder.hear(FromLeg(CALLEE, Confirmed()), state=State.TALKING)
+
+
 def test_the_table_names_only_states_and_leads_only_to_states() -> None:
     assert {state for state, _ in TABLE} == set(State) - {State.OVER}
     assert {after for _, after in TABLE.values()} == set(State) - {State.OFFERING}

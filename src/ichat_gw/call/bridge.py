@@ -27,7 +27,6 @@ from ichat_gw.call.leg import (
     Answered,
     Confirmed,
     End,
-    Ended,
     LegCommand,
     LegEvent,
     Place,
@@ -44,7 +43,6 @@ from ichat_gw.call.media import (
     MediaLost,
     MediaOffer,
     MediaReady,
-    MediaRefused,
     MediaRelease,
     MediaReoffer,
     MediaReply,
@@ -193,20 +191,10 @@ class Bridge:
         match event:
             case FromLeg(side, leg_event):
                 self._step(*_named(side, leg_event))
-            case FromMedia(MediaLost(ending)):
-                self._step("media lost", _Heard(ending=ending))
-            case FromMedia(MediaReady(number, sdp)):
-                if (asked := self._asked.pop(number, None)) is not None:
-                    purpose, side = asked
-                    self._step(f"{purpose} ready", _Heard(side=side, sdp=sdp))
-            case FromMedia(MediaRefused(number, ending)):
-                if (asked := self._asked.pop(number, None)) is not None:
-                    purpose, side = asked
-                    # A refused re-offer is answered to its side; the other refusals are nobody's doing.
-                    to = side if purpose == "reoffer" else None
-                    self._step(f"{purpose} refused", _Heard(side=to, ending=ending))
             case StopCall(ending):
                 self._step("stop", _Heard(ending=ending))
+            case _:
+                self._hear_media(event.reply)
         return self._drain()
 
     def deadline(self) -> float | None:
@@ -219,6 +207,21 @@ class Bridge:
             self._give_up_at = None
             self._step("no answer", _Heard(ending=Ending(Cause.NO_ANSWER)))
         return self._drain()
+
+    def _hear_media(self, reply: MediaReply) -> None:
+        if isinstance(reply, MediaLost):
+            self._step("media lost", _Heard(ending=reply.ending))
+            return
+        asked = self._asked.pop(reply.request, None)
+        if asked is None:
+            return
+        purpose, side = asked
+        if isinstance(reply, MediaReady):
+            self._step(f"{purpose} ready", _Heard(side=side, sdp=reply.sdp))
+        else:
+            # A refused re-offer is answered to its side; the other refusals are nobody's doing.
+            to = side if purpose == "reoffer" else None
+            self._step(f"{purpose} refused", _Heard(side=to, ending=reply.ending))
 
     # --- the table's actions ------------------------------------------------------------------------------
 
@@ -321,8 +324,7 @@ def _named(side: Side, event: LegEvent) -> tuple[str, _Heard]:
             return f"{who} confirmed", _Heard(side, sdp=sdp)
         case Reoffered(sdp):
             return f"{who} reoffered", _Heard(side, sdp=sdp)
-        case Ended(ending):
-            return f"{who} ended", _Heard(side, ending=ending)
+    return f"{who} ended", _Heard(side, ending=event.ending)
 
 
 def _ending(heard: _Heard) -> Ending:
@@ -342,6 +344,8 @@ def _rows() -> dict[tuple[State, str], tuple[_Action, State]]:
         (s.CALLING, "callee rang"): (b._ring_caller, s.RINGING),
         (s.CONNECTING, "answer ready"): (b._answer_caller, s.ANSWERED),
         (s.CONNECTING, "answer refused"): (b._refuse_and_end, s.OVER),
+        (s.CONNECTING, "update refused"): (b._refuse_and_end, s.OVER),
+        (s.CONNECTING, "callee ended"): (b._refuse_caller, s.OVER),
         (s.ANSWERED, "caller confirmed"): (b._take_late_answer, s.TALKING),
         (s.TALKING, "caller confirmed"): (b._take_late_answer, s.TALKING),
     }
@@ -350,15 +354,14 @@ def _rows() -> dict[tuple[State, str], tuple[_Action, State]]:
             (unanswered, "callee answered"): (b._ask_for_answer, s.CONNECTING),
             (unanswered, "callee refused"): (b._refuse_caller, s.OVER),
             (unanswered, "callee ended"): (b._refuse_caller, s.OVER),
+            (unanswered, "no answer"): (b._refuse_and_end, s.OVER),
         }
     for waiting in (s.CALLING, s.RINGING, s.CONNECTING):
         rows |= {
             (waiting, "caller ended"): (b._end_callee, s.OVER),
-            (waiting, "no answer"): (b._refuse_and_end, s.OVER),
             (waiting, "stop"): (b._refuse_and_end, s.OVER),
             (waiting, "media lost"): (b._refuse_and_end, s.OVER),
         }
-    rows[s.CONNECTING, "callee ended"] = (b._refuse_caller, s.OVER)
     for connected in (s.ANSWERED, s.TALKING):
         rows |= {
             (connected, "caller ended"): (b._end_callee, s.OVER),

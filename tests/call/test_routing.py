@@ -1,0 +1,50 @@
+"""Where a call goes, and which calls go nowhere."""
+
+import pytest
+
+from ichat_gw.addressing.translation import TranslationRule, TranslationRules
+from ichat_gw.call.cause import Cause, Ending
+from ichat_gw.call.routing import Network, Route, route
+
+
+def rules(output: str) -> TranslationRules:
+    return TranslationRules([TranslationRule("^(?:sip|xmpp):(.*)@", output)])
+
+
+@pytest.mark.parametrize(
+    ("origin", "output", "network", "target"),
+    [
+        (Network.XMPP, "sip:$1@phones", Network.SIP, "sip:bob@phones"),
+        (Network.XMPP, "SIPS:$1@phones", Network.SIP, "SIPS:bob@phones"),
+        (Network.SIP, "xmpp:$1@jabber", Network.XMPP, "xmpp:bob@jabber"),
+    ],
+)
+def test_the_scheme_of_the_result_decides(
+    origin: Network, output: str, network: Network, target: str
+) -> None:
+    assert route("sip:bob@x", origin, rules(output)) == Route(network, target)
+
+
+@pytest.mark.parametrize(
+    ("origin", "output", "cause", "status"),
+    [
+        (Network.SIP, "sip:$1@phones", Cause.FORBIDDEN, 403),
+        (Network.SIP, "sips:$1@phones", Cause.FORBIDDEN, 403),
+        (Network.XMPP, "xmpp:$1@jabber", Cause.FORBIDDEN, 403),
+        (Network.XMPP, "tel:$1", Cause.NO_ROUTE, 404),
+        (Network.SIP, "", Cause.NO_ROUTE, 404),
+        (Network.SIP, "$1", Cause.NO_ROUTE, 404),
+    ],
+)
+def test_a_result_that_leads_nowhere(origin: Network, output: str, cause: Cause, status: int) -> None:
+    ending = route("sip:bob@x", origin, rules(output))
+    assert isinstance(ending, Ending)
+    assert ending.cause is cause
+    assert ending.sip_status == status
+
+
+@pytest.mark.parametrize("address", ["", "xmpp:", "bob", "sip:bob"])
+def test_no_rule_matches(address: str) -> None:
+    ending = route(address, Network.SIP, rules("xmpp:$1@jabber"))
+    assert isinstance(ending, Ending)
+    assert ending.cause is Cause.NO_ROUTE
