@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Callable
 
-from bench import delay, relay
+from bench import delay, load, relay
 
 MEASUREMENTS: dict[str, Callable[[], str]] = {
     "delay": delay.report,
+    "load": load.report,
     "relay": lambda: "\n".join(relay.report(calls) for calls in (50, 200)),
 }
 

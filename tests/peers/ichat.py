@@ -297,7 +297,7 @@ class SimulatedIChat:
         task.add_done_callback(self._tasks.discard)
 
 
-# --- connect data (ichat-protocol.md section 4) -----------------------------------------------------------
+# --- connect data (docs/reference/wire.md) -----------------------------------------------------------
 
 
 def data_blob(*addresses: tuple[str, int]) -> str:

@@ -1,6 +1,6 @@
 """SIMULATION of iChat's SIP stack ("Viceroy"): SIP, RTP and RTCP on one UDP port, told apart by a first byte.
 
-Written from captures of real iChat clients (`ichat-protocol.md` section 5): every URI user is `user`, the
+Written from captures of real iChat clients (docs/reference/wire.md): every URI user is `user`, the
 parties are the display names, no proxy, no authentication. Shares no code with the gateway.
 """
 
