@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 
 from ichat_gw.addressing.translation import TranslationRule, TranslationRules
 from ichat_gw.app.gateway import ConnectorDied, FromConnector, Gateway, GatewayCommand, GatewayConfig, Note
+from ichat_gw.call.admission import Limits
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import (
     AcceptReoffer,
@@ -277,6 +278,7 @@ class World:
     wire: Counter[str] = field(default_factory=Counter)
     port_range: tuple[int, int] = (8000, 8099)
     rules: TranslationRules = RULES
+    limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -285,7 +287,7 @@ class World:
         self.connector_runs = 0
         ichat = IChatConfig(Party("sip:ichat-gw@127.0.0.1", "iChat-gw"))
         self.gateway = Gateway(
-            GatewayConfig(self.rules, COMPONENT, ichat, frozenset({GATEWAY[0]}), "n"),
+            GatewayConfig(self.rules, COMPONENT, ichat, frozenset({GATEWAY[0]}), "n", self.limits),
             UserAgent(UserAgentConfig(), self.token),
             RelayEngine(EngineConfig(*self.port_range, port_rest=0.0), lambda host: GATEWAY[0], self.rng),
         )
@@ -450,6 +452,9 @@ class World:
             "calls": len(self.gateway.calls),
             "calling": len(self.gateway._calling),
             "sessions of calls": len(self.gateway._of_session),
+            "calls counted": len(self.gateway.admission.live),
+            "clients expected": self.gateway.admission.expected,
+            "sessions with clients": len(self.gateway._client_of),
             "call timers": len(self.gateway._timers),
             "sessions": agent.sessions,
             "transactions": agent.transactions,

@@ -53,6 +53,35 @@ def test_without_networks_everybody_is_heard() -> None:
     assert Networks(()).contains("2001:db9::1")
 
 
+def test_an_expected_client_is_heard_wherever_it_is_but_may_not_call_of_its_own_accord() -> None:
+    admitted = Admission(Limits(networks=OFFICE))
+    admitted.expect("203.0.113.9")
+    admitted.expect("203.0.113.9")
+    admitted.release("203.0.113.9")
+    assert admitted.hears("203.0.113.9")
+    assert admitted.expected == 1
+    assert admitted.may_call("203.0.113.9") == Refusal("AllowedSIPNetworks", "203.0.113.9")
+    assert admitted.may_call("192.0.2.7") is None
+    admitted.release("203.0.113.9")
+    assert not admitted.hears("203.0.113.9")
+    assert admitted.expected == 0
+
+
+def test_an_expected_client_does_not_suffer_from_what_others_do() -> None:
+    admitted = Admission(Limits(calls=1, requests=1, requests_per_source=2))
+    admitted.expect("10.0.0.9")
+    admitted.live.begin("1", "alice@x", "alice@x")
+    assert admitted.sip_request("10.0.0.1", 0.0, opens_call=True) == Refusal("MaxCalls", "10.0.0.1")
+    assert admitted.sip_request("10.0.0.1", 0.0, opens_call=False) == Refusal(
+        "MaxRequestsPerSecond", "10.0.0.1"
+    )
+    assert admitted.sip_request("10.0.0.9", 0.0, opens_call=True) is None
+    assert admitted.sip_request("10.0.0.9", 0.0, opens_call=True) is None
+    assert admitted.sip_request("10.0.0.9", 0.0, opens_call=True) == Refusal(
+        "MaxRequestsPerSecondPerSource", "10.0.0.9"
+    )
+
+
 def test_what_is_remembered_of_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "ADDRESSES", 8)
     networks = Networks(OFFICE)

@@ -11,12 +11,13 @@ for the shell. So nothing overtakes anything.
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ichat_gw.addressing.jid import InvalidJid, Jid
 from ichat_gw.addressing.sip_uri import InvalidSipUri, SipUri
 from ichat_gw.addressing.translation import TranslationRules
+from ichat_gw.call.admission import Admission, Limits, Refusal, source_of
 from ichat_gw.call.bridge import (
     Bridge,
     BridgeEvent,
@@ -78,6 +79,7 @@ from ichat_gw.media.engine import (
 )
 from ichat_gw.sip.events import (
     Dropped,
+    Flow,
     FromSession,
     InviteReceived,
     Lookup,
@@ -156,7 +158,8 @@ class GatewayConfig:
     """Host names (in lower case) and addresses that mean this gateway in a Request-URI."""
     node: str
     """Distinguishes the call handles of this gateway from those of others, and of its own last run."""
-    max_calls: int = 10_000
+    limits: Limits = field(default_factory=Limits)
+    """Who may call, how often, and how many calls at once."""
 
 
 @dataclass(slots=True)
@@ -186,6 +189,8 @@ class Call:
     since: float
 
 
+_FORBIDDING = frozenset({"AllowedSIPNetworks", "AllowedXMPPDomains"})
+"""Settings about who may call at all; the others say how much at once."""
 CALLER_USER_LENGTH = 10
 """COMPAT iChat: it refuses a call (603) from a JID whose user part is longer."""
 SWEEP_SECONDS = 60.0
@@ -199,10 +204,14 @@ class Gateway:
         self.config = config
         self.user_agent = user_agent
         self.engine = engine
+        self.admission = Admission(config.limits)
+        user_agent.admit = self._admit
         self.calls: dict[str, Call] = {}
         self.stopping = False
         self.jabber_online = False
         self._of_session: dict[SessionId, tuple[Call, Side]] = {}
+        self._client_of: dict[SessionId, str] = {}
+        """The IP addresses of iChat clients, by the session with each."""
         self._handles = 0
         self._timers: Timers[str] = Timers()
         self._aor_of_user: dict[str, str] = {}
@@ -228,6 +237,8 @@ class Gateway:
                 self._stop()
                 # Last of all: what the ends of the calls have to say to the connector comes first.
                 return [*self._work(), ToConnector(Stop())]
+            case Received(flow=flow) if not self.admission.hears(flow.remote[0]):
+                self._turn_away(Refusal("AllowedSIPNetworks", flow.remote[0]))
             case Received() | SendFailed() | Resolved():
                 self._push(None, self.user_agent.receive(event, now))
             case FromWorker() | WorkerLost() | StatisticsAsked():
@@ -335,6 +346,8 @@ class Gateway:
         if leg.session is None:
             leg.session = self.user_agent.new_session()
             self._of_session[leg.session] = (call, side)
+            if isinstance(leg, _IChatLeg) and isinstance(command, Place):
+                self._expect_client(leg.session, _plain(command.target)[1].strip("[]"))
         self._push(None, self.user_agent.receive(ToSession(leg.session, command), self._now))
 
     def _tell_ichat(self, call: Call, side: Side, event: IChatEvent) -> None:
@@ -367,6 +380,13 @@ class Gateway:
 
     def _forget_session(self, session: SessionId) -> None:
         self._of_session.pop(session, None)
+        if (client := self._client_of.pop(session, None)) is not None:
+            self.admission.release(client)
+
+    def _expect_client(self, session: SessionId, address: str) -> None:
+        """Hear an iChat client as long as there is a session with it."""
+        self._client_of[session] = address
+        self.admission.expect(address)
 
     def _touch(self, call: Call) -> None:
         """Keep the call's timer right, and forget the call when nothing of it is left to wait for."""
@@ -380,8 +400,10 @@ class Gateway:
         if call.bridge.state is State.OVER and self.calls.pop(call.handle, None) is not None:
             self._no_longer_calling(call)
 
-    def _begin(self, call: Call) -> None:
+    def _begin(self, call: Call, source: str, user: str) -> None:
+        """Begin a call that came from `source` and has the XMPP user `user` at one end."""
         self.calls[call.handle] = call
+        self.admission.live.begin(call.handle, source, user)
         self._note("INFO", "call began", call.handle, caller=call.caller, callee=call.callee)
         self._push(call, call.bridge.begin(self._now))
         self._touch(call)
@@ -403,7 +425,8 @@ class Gateway:
             called, caller = f"xmpp:{invite.to_name}", Party(f"xmpp:{invite.from_name}")
         else:
             called, caller = self._called_address(invite), Party(invite.from_uri, invite.from_name)
-        refusal = self._cannot_take()
+        address = invite.flow.remote[0]
+        refusal = self.admission.may_call(address) or self._cannot_take(source_of(address))
         routed = refusal or self._route_from_sip(called, invite)
         if isinstance(routed, Route):
             self._call_ichat(invite, routed, caller)
@@ -428,18 +451,38 @@ class Gateway:
             address, _ = _plain(invite.to_uri)
         return address
 
-    def _cannot_take(self) -> Ending | None:
-        """Why no new call can be taken now, whoever it is for; None when it can."""
+    def _admit(self, method: str, flow: Flow) -> bool:
+        """Whether there is time for a SIP request that belongs to nothing we know."""
+        refusal = self.admission.sip_request(flow.remote[0], self._now, opens_call=method == "INVITE")
+        if refusal is not None:
+            self._turn_away(refusal)
+        return refusal is None
+
+    def _cannot_take(self, source: str) -> Ending | Refusal | None:
+        """Why no new call can be taken from there now, whoever it is for; None when it can."""
         if self.stopping:
             return Ending(Cause.SHUTDOWN)
         if not self.jabber_online:
             return Ending(Cause.CONNECTOR_LOST)
-        if len(self.calls) >= self.config.max_calls:
-            return Ending(Cause.OVERLOADED, text=f"{len(self.calls)} calls are up")
-        return None
+        return self.admission.call(source)
 
-    def _refuse_invite(self, invite: InviteReceived, address: str, ending: Ending) -> None:
-        self._note("INFO", "call refused", caller=invite.from_uri, callee=address, why=str(ending))
+    def _turn_away(self, refusal: Refusal) -> None:
+        """A line in the log, unless there have been many of late."""
+        before = self.admission.line(refusal, self._now)
+        if before is not None:
+            fields = {"setting": refusal.setting, "source": refusal.source, "not_logged": before}
+            self._out.append(Note("WARNING", "turned away", fields=tuple(fields.items())))
+
+    def _note_refused(self, caller: str, callee: str, why: Ending | Refusal) -> Ending:
+        """Log that a call is refused; return what its caller is told."""
+        if isinstance(why, Refusal):
+            self._turn_away(why)
+            return Ending(Cause.FORBIDDEN if why.setting in _FORBIDDING else Cause.OVERLOADED, text=str(why))
+        self._note("INFO", "call refused", caller=caller, callee=callee, why=str(why))
+        return why
+
+    def _refuse_invite(self, invite: InviteReceived, address: str, why: Ending | Refusal) -> None:
+        ending = self._note_refused(invite.from_uri, address, why)
         self._push(None, self.user_agent.receive(ToSession(invite.session, Refuse(ending)), self._now))
 
     def _call_ichat(self, invite: InviteReceived, routed: Route, caller: Party) -> None:
@@ -447,6 +490,10 @@ class Gateway:
             user = Jid.parse(routed.target.partition(":")[2]).bare
         except InvalidJid as error:
             self._refuse_invite(invite, routed.target, Ending(Cause.NOT_FOUND, text=str(error)))
+            return
+        source = source_of(invite.flow.remote[0])
+        if (too_many := self.admission.call(source, str(user))) is not None:
+            self._refuse_invite(invite, routed.target, too_many)
             return
         handle = self._new_handle()
         calling = f"{calling_user(caller.address)}@{self.config.component}"
@@ -462,26 +509,24 @@ class Gateway:
             self._now,
         )
         self._of_session[invite.session] = (call, Side.CALLER)
-        self._begin(call)
+        self._begin(call, source, str(user))
 
     # --- iChat calls --------------------------------------------------------------------------------------
 
     def _call_sip(self, request: NotifyIChatCallRequest) -> None:
         handle = self._new_handle()
         machine = CallingIChat(handle, request)
-        refusal = self._cannot_take()
+        user = bare(request.from_)
+        refusal = self._cannot_dial_out(user)
         if refusal is None and not machine.usable:
             refusal = Ending(Cause.NO_USABLE_ADDRESS)
         routed = refusal or route(f"xmpp:{bare(request.to)}", Network.XMPP, self.config.rules)
         for command in machine.begin():
             self._push(None, [command])
         if not isinstance(routed, Route):
-            self._note(
-                "INFO", "call refused", handle, caller=request.from_, callee=request.to, why=str(routed)
-            )
-            self._push(None, machine.receive(Refuse(routed), self._now))
+            ending = self._note_refused(request.from_, request.to, routed)
+            self._push(None, machine.receive(Refuse(ending), self._now))
             return
-        user = bare(request.from_)
         party = party_of(user)
         place = Place(routed.target, party, None, contact_user=party.display_name, aor=self._aor_of(user))
         call = Call(
@@ -493,7 +538,18 @@ class Gateway:
             self._now,
         )
         self._calling.setdefault(machine.names, []).append(call)
-        self._begin(call)
+        for address in machine.addresses:
+            self.admission.expect(address)
+        self._begin(call, user, user)
+
+    def _cannot_dial_out(self, user: str) -> Ending | Refusal | None:
+        """Why this XMPP user cannot call a SIP phone now; None when he can."""
+        return (
+            self.admission.dial_out(user)
+            or self.admission.request(user, self._now)
+            or self._cannot_take(user)
+            or self.admission.call(user, user)
+        )
 
     def _claim(self, invite: InviteReceived) -> Call | None:
         """The call whose iChat caller sends this INVITE: best fit, then one that wants it, then the oldest.
@@ -518,12 +574,15 @@ class Gateway:
             waiting.remove(call)
             if not waiting:
                 del self._calling[leg.machine.names]
+            for address in leg.machine.addresses:
+                self.admission.release(address)
 
     def _attach(self, call: Call, invite: InviteReceived) -> None:
         leg = call.legs[Side.CALLER]
         assert isinstance(leg, _IChatLeg)
         leg.session = invite.session
         self._of_session[invite.session] = (call, Side.CALLER)
+        self._expect_client(invite.session, invite.flow.remote[0])
         self._tell_ichat(call, Side.CALLER, InviteClaimed(invite.offer))
 
     # --- the connector ------------------------------------------------------------------------------------
@@ -650,6 +709,7 @@ class Gateway:
             self._unregister(user)
 
     def _note_over(self, call: Call, over: CallOver) -> None:
+        self.admission.live.end(call.handle)
         self._note(
             "INFO",
             "call over",

@@ -31,6 +31,7 @@ from ichat_gw.app.gateway import (
 )
 from ichat_gw.app.local_addresses import address_towards, all_addresses, usable_addresses
 from ichat_gw.app.programs import find_program
+from ichat_gw.call.admission import Limits
 from ichat_gw.call.leg import Party
 from ichat_gw.clock import Alarm
 from ichat_gw.config.table import Settings
@@ -302,8 +303,23 @@ def _machine(settings: Settings) -> Gateway:
         ),
         local_hosts=frozenset({*all_addresses(), socket.gethostname().lower(), settings.tls_domain.lower()}),
         node=secrets.token_hex(3),
+        limits=_limits(settings),
     )
     return Gateway(config, agent, engine)
+
+
+def _limits(settings: Settings) -> Limits:
+    """Who may call, as the settings say."""
+    above = settings.jabber_component_name.partition(".")[2] or settings.jabber_component_name
+    return Limits(
+        networks=settings.allowed_sip_networks,
+        domains=frozenset(domain.lower() for domain in settings.allowed_xmpp_domains or (above,)),
+        requests=settings.max_requests_per_second,
+        requests_per_source=settings.max_requests_per_second_per_source,
+        calls=settings.max_calls,
+        calls_per_source=settings.max_calls_per_source,
+        calls_per_user=settings.max_calls_per_user,
+    )
 
 
 def _transports(settings: Settings) -> TransportConfig:

@@ -185,13 +185,46 @@ class Admission:
         self.refused: Counter[str] = Counter()
         """How much each setting has refused since the start."""
         self._networks = Networks(limits.networks)
+        self._expected: Counter[str] = Counter()
         self._rate = Rate(limits.requests_per_source, limits.requests)
         self._lines: dict[str, Bucket] = {}
         self._unsaid: Counter[str] = Counter()
 
+    def expect(self, address: str) -> None:
+        """Hear this IP address wherever it is: a call is under way with a client that named it.
+
+        Said once more for each call; `release` takes one back.
+        """
+        self._expected[address] += 1
+
+    def release(self, address: str) -> None:
+        """Take one `expect` back."""
+        self._expected[address] -= 1
+        if self._expected[address] <= 0:
+            del self._expected[address]
+
+    @property
+    def expected(self) -> int:
+        """How many addresses are expected."""
+        return len(self._expected)
+
     def hears(self, address: str) -> bool:
-        """Whether SIP from this IP address is looked at, as far as AllowedSIPNetworks is concerned."""
-        return self._networks.contains(address)
+        """Whether SIP from this IP address is looked at at all."""
+        return self._networks.contains(address) or address in self._expected
+
+    def may_call(self, address: str) -> Refusal | None:
+        """Whether somebody at this IP address may call of his own accord, and not as an expected client."""
+        return None if self._networks.contains(address) else Refusal("AllowedSIPNetworks", address)
+
+    def sip_request(self, address: str, now: float, *, opens_call: bool) -> Refusal | None:
+        """Count a SIP request that would open something new.
+
+        An expected client is not refused because of what others do: what it opens was let in before.
+        """
+        source = source_of(address)
+        known = address in self._expected
+        refusal = self.request(source, now, in_all=not known)
+        return self.call(source) if refusal is None and opens_call and not known else refusal
 
     def request(self, source: str, now: float, *, in_all: bool = True) -> Refusal | None:
         """Count a request that would open something new; `source` as `source_of` gives it, or a bare JID."""

@@ -23,7 +23,7 @@ from ichat_gw.sip.dialog import Dialog, is_viceroy, sip_host
 from ichat_gw.sip.events import Flow, InviteReceived, SessionId
 from ichat_gw.sip.invite_usage import InviteUsage
 from ichat_gw.sip.message import Request
-from ichat_gw.sip.replies import Replies, sdp_of
+from ichat_gw.sip.replies import RETRY_AFTER, Replies, sdp_of
 from ichat_gw.sip.session import Session
 from ichat_gw.sip.transaction import Transaction
 
@@ -94,11 +94,17 @@ class ServerSession(Session):
 
     def _refuse(self, ending: Ending) -> None:
         self.over = True
-        self._reply(ending.ichat_status if self._is_viceroy else ending.sip_status)
+        status = ending.ichat_status if self._is_viceroy else ending.sip_status
+        # Not for what others answered: it would keep a proxy from us although we have time (21.5.4).
+        self._reply(status, extra=(RETRY_AFTER,) if ending.cause is Cause.OVERLOADED else ())
 
-    def _reply(self, status: int, contact: str | None = None) -> None:
-        invite = self._invite.request
-        self.core.respond(self._invite, self._replies.plain(invite, status, self.local_tag, contact=contact))
+    def _reply(
+        self, status: int, contact: str | None = None, extra: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        response = self._replies.plain(
+            self._invite.request, status, self.local_tag, contact=contact, extra=extra
+        )
+        self.core.respond(self._invite, response)
 
     # --- the caller's side --------------------------------------------------------------------------------
 

@@ -16,6 +16,9 @@ ONLY_IN_DIALOG = frozenset({"MESSAGE"})
 ACCEPT = "application/sdp"
 LANGUAGE = "en"
 
+RETRY_AFTER = ("Retry-After", "10")
+"""Goes with 503 when it is we who have too much to do: seconds after which a caller may try again."""
+
 
 class Replies:
     """Makes responses in the name of one user agent."""

@@ -274,6 +274,11 @@ class CallingIChat:
         return bool(self._records)
 
     @property
+    def addresses(self) -> frozenset[str]:
+        """The IP addresses that the client named: its INVITE comes from one of them."""
+        return frozenset(str(record.address) for record in self._records)
+
+    @property
     def awaits_invite(self) -> bool:
         """Whether the client's INVITE is wanted; one that a VOID leg claims is refused."""
         return self.state is State.ACCEPTED
