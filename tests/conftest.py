@@ -8,7 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-SERVERS = {"prosody": "prosody", "sipp": "sip-tester", "baresip": "baresip-core", "setpriv": "util-linux"}
+SERVERS = {
+    "prosody": "prosody",
+    "sipp": "sip-tester",
+    "baresip": "baresip-core",
+    "kamailio": "kamailio",
+    "setpriv": "util-linux",
+}
 """The programs that tests marked e2e need, with their Debian packages."""
 
 
@@ -34,7 +40,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip an e2e test whose servers are missing; where everything must run, fail it instead."""
     if item.get_closest_marker("e2e") is None:
         return
-    missing = [f"{name} ({package})" for name, package in SERVERS.items() if not shutil.which(name)]
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    missing = [
+        f"{name} ({package})" for name, package in SERVERS.items() if not shutil.which(name, path=path)
+    ]
     if missing:
         verdict = pytest.fail if os.environ.get("CI") else pytest.skip
         verdict(f"not installed: {', '.join(missing)}; scripts/setup installs them")

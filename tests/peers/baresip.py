@@ -24,7 +24,11 @@ from peers.program import Program, find
 
 
 class Baresip:
-    """The phone, with one account that calls without a registrar and answers by itself."""
+    """The phone, with one account that answers by itself.
+
+    It calls without a registrar unless `registrar` (`host:port`) is given; then it registers there, with its
+    user name and `password`, and un-registers when it is stopped.
+    """
 
     def __init__(
         self,
@@ -34,9 +38,13 @@ class Baresip:
         sound: Sequence[int],
         answers: bool = True,
         port: int | None = None,
+        registrar: str = "",
+        password: str = "",
     ) -> None:
         self.directory = directory
         self.user = user
+        self._registrar = registrar
+        self._password = password
         self.port = port or free_port()
         self.sound = list(sound)
         self._answers = answers
@@ -65,7 +73,9 @@ class Baresip:
         )
         mode = "auto" if self._answers else "manual"
         (self.directory / "accounts").write_text(
-            f"<sip:{self.user}@127.0.0.1:{self.port}>;regint=0;answermode={mode};audio_codecs=PCMU/8000/1\n"
+            f"<sip:{self.user}@{self._registrar or f'127.0.0.1:{self.port}'}>"
+            f";auth_user={self.user};auth_pass={self._password};regint={60 if self._registrar else 0}"
+            f";answermode={mode};audio_codecs=PCMU/8000/1\n"
         )
         (self.directory / "contacts").write_text("")
         self.program.spawn()

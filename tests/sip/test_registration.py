@@ -607,6 +607,15 @@ def test_our_contact_is_not_listed_so_we_register_again_at_once() -> None:
     assert ladder.registered() == [(AOR, 3600)]
 
 
+def test_a_registrar_that_drops_parameters() -> None:
+    ladder, registrar = online()
+    ladder.act(StartRegistration(AOR))
+    others = "<sip:alice@192.0.2.1:5071>;expires=1, <sip:alice@192.0.2.1:5070;rinstance=old>;expires=2, "
+    ours = "<sip:alice@192.0.2.1:5070>;expires=99"
+    registrar.answers(registrar.gets_request("REGISTER"), 200, Contact=others + ours)
+    assert ladder.registered() == [(AOR, 99)]
+
+
 def test_our_contact_is_never_listed() -> None:
     ladder, registrar = online()
     ladder.act(StartRegistration(AOR))

@@ -337,10 +337,21 @@ class Registration(TransactionUser):
 
     def _listed_in(self, response: Response) -> NameAddr | None:
         """Find our Contact among those of all who registered this AOR (section 10.2.4)."""
-        for contact in response.contacts:
-            if instance_of(contact.uri) == self.instance and SipUri.parse(contact.uri).user == self.uri.user:
-                return contact
-        return None
+        return next((contact for contact in response.contacts if self._is_ours(contact.uri)), None)
+
+    def _is_ours(self, uri: str) -> bool:
+        assert self.flow is not None
+        try:
+            contact = SipUri.parse(uri)
+        except InvalidSipUri:
+            return False
+        if contact.user != self.uri.user:
+            return False
+        instance = contact.param(INSTANCE)
+        if instance is None:
+            # COMPAT: a registrar that drops parameters that it does not know.
+            return (contact.address, contact.port) == self.flow.local
+        return instance == self.instance
 
     def _granted(self, ours: NameAddr | None, response: Response) -> int:
         """The seconds granted to our Contact."""

@@ -1,0 +1,253 @@
+"""A private Kamailio 5.6: a real SIP registrar and proxy on loopback ports of its own, with digest.
+
+    with PrivateKamailio(tmp_path, {"gateway": "secret"}) as kamailio:
+        ... REGISTER sip:127.0.0.1:kamailio.port, realm "kamailio.test"
+        kamailio.bindings()           # who is registered: {"alice": ["sip:alice@127.0.0.1:5070;..."]}
+        kamailio.restart()            # it has forgotten everybody
+
+It asks for a password for every REGISTER and every INVITE, and keeps itself in dialogs (Record-Route). All
+that it knows is in memory, so a restart is a loss of memory. What it does it writes into its output.
+"""
+
+import json
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from signal import Signals
+from types import TracebackType
+from typing import Any, Self
+
+from peers.ports import accepts_tcp, free_port, udp_is_bound
+from peers.program import Program, find
+
+READY_TIMEOUT = 10.0
+"""Seconds until its ports must be bound; usually it takes half of one."""
+REALM = "kamailio.test"
+
+
+class PrivateKamailio:
+    """The server. Ports are chosen once, so that they survive a restart.
+
+    `users` are the names and passwords that may authenticate, whatever AOR they do it for. `listen` are the
+    sockets as Kamailio writes them (`udp:127.0.0.1:5060`); by default UDP and TCP on one port of 127.0.0.1.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        users: Mapping[str, str],
+        *,
+        realm: str = REALM,
+        algorithm: str = "MD5",
+        nonce_seconds: int = 300,
+        listen: Sequence[str] = (),
+        port: int | None = None,
+        settings: str = "",
+    ) -> None:
+        self.directory = directory
+        self.users = dict(users)
+        self.realm = realm
+        self.algorithm = algorithm
+        self.nonce_seconds = nonce_seconds
+        self.port = port or free_port()
+        self.listen = list(listen) or [f"udp:127.0.0.1:{self.port}", f"tcp:127.0.0.1:{self.port}"]
+        self.settings = settings
+        """More lines for the head of its configuration."""
+        self._rpc_port = free_port()
+        config = directory / "kamailio.cfg"
+        self.program = Program(
+            "kamailio",
+            # -DD: stay in the foreground; -E: log to standard error; -m, -M: MB of shared and private memory
+            [
+                *(find("kamailio", "kamailio"), "-DD", "-E", "-f", str(config), "-m", "32", "-M", "4"),
+                *("-P", str(directory / "kamailio.pid"), "-Y", str(directory)),
+            ],
+            directory,
+        )
+
+    @property
+    def address(self) -> str:
+        """`host:port` of its SIP port."""
+        return f"127.0.0.1:{self.port}"
+
+    def aor(self, user: str) -> str:
+        """The address of record of a user."""
+        return f"sip:{user}@{self.address}"
+
+    @property
+    def log(self) -> str:
+        """What it printed so far."""
+        return self.program.output
+
+    # --- what it knows ------------------------------------------------------------------------------------
+
+    def bindings(self) -> dict[str, list[str]]:
+        """The Contacts of everybody who is registered, by user."""
+        reply = self._rpc("ul.dump")
+        found: dict[str, list[str]] = {}
+        for domain in reply["Domains"]:
+            for record in domain["Domain"]["AoRs"]:
+                info = record["Info"]
+                user = info["AoR"].partition("@")[0]
+                found[user] = [contact["Contact"]["Address"] for contact in info["Contacts"]]
+        return found
+
+    def _rpc(self, method: str) -> dict[str, Any]:
+        request = json.dumps({"jsonrpc": "2.0", "method": method, "id": 1})
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            asking.settimeout(3.0)
+            asking.sendto(request.encode(), ("127.0.0.1", self._rpc_port))
+            reply = json.loads(asking.recv(65_535))
+        return dict(reply["result"])
+
+    # --- blocking, for fixtures ---------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start it and block until its ports are bound; raises ProgramError with its last words otherwise."""
+        self._write_files()
+        self.program.spawn()
+        self.program.await_ready(self._listens, READY_TIMEOUT)
+
+    def stop(self) -> None:
+        """An orderly stop; nobody is told."""
+        if self.program.running:
+            self.program.stop()
+
+    def restart(self) -> None:
+        """`stop` and `start` on the same ports; it has forgotten everybody."""
+        self.stop()
+        self.start()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # --- for code inside an event loop --------------------------------------------------------------------
+
+    async def start_async(self) -> None:
+        """`start`, without blocking the event loop."""
+        self._write_files()
+        self.program.spawn()
+        await self.program.until_ready(self._listens, READY_TIMEOUT)
+
+    async def stop_async(self) -> None:
+        """`stop`, without blocking the event loop."""
+        if self.program.running:
+            self.program.signal(Signals.SIGTERM)
+            await self.program.finished(10.0)
+
+    # --- files --------------------------------------------------------------------------------------------
+
+    def _listens(self) -> bool:
+        for socket_ in self.listen:
+            transport, host, port = socket_.split(":")
+            if host == "127.0.0.1":
+                bound = udp_is_bound(int(port)) if transport == "udp" else accepts_tcp(int(port))
+                if not bound:
+                    return False
+        return udp_is_bound(self._rpc_port)
+
+    def _write_files(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        passwords = "\n".join(
+            f'    if ($au == "{user}") $var(password) = "{password}";'
+            for user, password in self.users.items()
+        )
+        (self.directory / "kamailio.cfg").write_text(
+            _CONFIG.replace("@LISTEN@", "\n".join(f"listen={socket_}" for socket_ in self.listen))
+            .replace("@DIRECTORY@", str(self.directory))
+            .replace("@SETTINGS@", self.settings)
+            .replace("@PASSWORDS@", passwords)
+            .replace("@REALM@", self.realm)
+            .replace("@ALGORITHM@", self.algorithm)
+            .replace("@NONCE@", str(self.nonce_seconds))
+            .replace("@RPC@", str(self._rpc_port))
+        )
+
+
+_CONFIG = """\
+#!KAMAILIO
+# Written by tests/peers/kamailio.py for one test run.
+debug=2
+log_stderror=yes
+children=2
+tcp_children=2
+auto_aliases=no
+dns=no
+rev_dns=no
+user_agent_header="User-Agent: kamailio"
+server_header="Server: kamailio"
+@LISTEN@
+@SETTINGS@
+
+loadmodule "jsonrpcs.so"
+loadmodule "kex.so"
+loadmodule "pv.so"
+loadmodule "xlog.so"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "auth.so"
+
+modparam("jsonrpcs", "transport", 4)
+modparam("jsonrpcs", "dgram_socket", "udp:127.0.0.1:@RPC@")
+modparam("usrloc", "db_mode", 0)
+modparam("usrloc", "timer_interval", 1)
+modparam("registrar", "min_expires", 1)
+modparam("auth", "algorithm", "@ALGORITHM@")
+modparam("auth", "qop", "auth")
+modparam("auth", "nonce_count", 1)
+modparam("auth", "nonce_expire", @NONCE@)
+modparam("tm", "fr_timer", 5000)
+
+request_route {
+    if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
+    if (has_totag()) {
+        if (loose_route()) { t_relay(); exit; }
+        if (is_method("ACK")) { if (t_check_trans()) t_relay(); exit; }
+        sl_send_reply("404", "Not Here");
+        exit;
+    }
+    if (is_method("CANCEL")) { if (t_check_trans()) t_relay(); exit; }
+    t_check_trans();
+    if (is_method("REGISTER")) {
+        route(PASSWORD);
+        if (!pv_www_authenticate("@REALM@", "$var(password)", "0")) {
+            xlog("L_NOTICE", "asked for a password: REGISTER $tu $au\\n");
+            www_challenge("@REALM@", "1");
+            exit;
+        }
+        xlog("L_NOTICE", "took: REGISTER $tu $hdr(Expires) $ct\\n");
+        if (!save("location")) sl_reply_error();
+        exit;
+    }
+    if (is_method("INVITE")) {
+        route(PASSWORD);
+        if (!pv_proxy_authenticate("@REALM@", "$var(password)", "0")) {
+            xlog("L_NOTICE", "asked for a password: INVITE $ru $au\\n");
+            proxy_challenge("@REALM@", "1");
+            exit;
+        }
+        consume_credentials();
+        record_route();
+    }
+    if (!is_method("INVITE|MESSAGE|OPTIONS|ACK")) { sl_send_reply("405", "Method Not Allowed"); exit; }
+    if (!lookup("location")) { sl_send_reply("404", "Not Found"); exit; }
+    t_relay();
+}
+
+route[PASSWORD] {
+    $var(password) = "";
+@PASSWORDS@
+}
+"""
