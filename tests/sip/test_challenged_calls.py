@@ -123,17 +123,6 @@ def test_a_call_given_up_after_the_password_was_given() -> None:
     ladder.ends_empty(call)
 
 
-def test_early_dialogs_of_the_refused_invite_are_over() -> None:
-    ladder, proxy, call = calling()
-    first = proxy.gets_request("INVITE")
-    proxy.answers(first, 183, sdp=sdp("early"))
-    asked(proxy, first)
-    second = proxy.gets_request("INVITE")
-    proxy.answers(second, 200)
-    ladder.hears(call, Rang(), Refused(Ending(Cause.MALFORMED, text="200 without a session description")))
-    assert proxy.got() == ["ACK", "BYE"]
-
-
 def test_a_bye_that_a_password_is_asked_for() -> None:
     ladder, proxy, call = calling()
     asked(proxy, proxy.gets_request("INVITE"))
@@ -192,6 +181,17 @@ def test_who_gets_no_password(call: Place, proxy: str | None, status: int) -> No
     assert peer.got() == ["ACK"]
     ladder.hears(session, refused(status, NOT_FOR_YOU))
     ladder.ends_empty(session)
+
+
+@pytest.mark.parametrize("body", [None, sdp("early")])
+def test_no_password_for_a_callee_that_asks_through_the_proxy(body: str | None) -> None:
+    ladder, proxy, call = calling()
+    invite = proxy.gets_request("INVITE")
+    proxy.answers(invite, 183, sdp=body)
+    asked(proxy, invite)
+    proxy.silent()
+    ladder.hears(call, Rang(), refused(407, "asked for a password when the call was ringing already"))
+    ladder.ends_empty(call)
 
 
 def test_no_password_for_that_realm() -> None:

@@ -189,7 +189,8 @@ class Settings(BaseModel):
             "that the server names. One line serves all addresses that are registered there, whatever their "
             "own user names. Where several lines are for one realm, an address takes the one with its own "
             "user name, or else the first. Only OutboundProxy is answered, and a server whose domain a "
-            "TranslationOutput spells out, when it is asked on behalf of a user of that domain.",
+            "TranslationOutput spells out, when it is asked on behalf of a user of that domain. Name the "
+            "realm where you know it: with * whoever is behind such a server may ask through it.",
             repeats=True,
             default_words="none",
             new=True,

@@ -11,6 +11,9 @@ that INVITE as long as it goes to that same address. The way that the registrar 
 (RFC 3608) counts as its domain. So nobody else is answered: not a callee that is reached directly, nobody
 who called us, not iChat (whose calls are pinned), not a domain that a caller or an XMPP user can choose.
 
+What lies behind a server can ask through it, and SIP gives no means to tell who asked. So the operator names
+realms, and a call that rings already gets no answer.
+
 A digest is worth nothing less than the password: whoever gets one can try passwords against it at leisure.
 """
 

@@ -213,11 +213,11 @@ class ClientSession(Session):
         """Send the INVITE again, or give the call up."""
         self._heard = False
         try:
+            if self._rang:
+                # A server asks before it passes the call on: this is the callee, or somebody near it.
+                raise Unanswerable("asked for a password when the call was ringing already")
             invite = self._signed(transaction, response, self._number + 1)
             self._number += 1
-            # Early dialogs of the INVITE that was refused are over.
-            self._dialogs.clear()
-            self._early_sdp.clear()
             self._invite = self.core.begin(self, invite, transaction.flow)
         except GatewayError as error:
             self.say(Refused(Ending.from_status(response.status, str(error))))
