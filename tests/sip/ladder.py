@@ -85,10 +85,14 @@ class Ladder:
 
     def resolve(self, *addresses: tuple[str, int], text: str = "") -> None:
         lookup = self.lookups.popleft()
-        self.act(Resolved(lookup.lookup, tuple(Flow("UDP", OURS, to) for to in addresses), text))
+        self.act(Resolved(lookup.lookup, tuple(self._flow(to) for to in addresses), text))
 
-    def fail(self, address: tuple[str, int], text: str = "refused") -> None:
-        self.act(SendFailed(Flow("UDP", OURS, address), text))
+    def _flow(self, to: tuple[str, int]) -> Flow:
+        peer = self.peers.get(to)
+        return Flow(peer.transport if peer else "UDP", OURS, to)
+
+    def fail(self, address: tuple[str, int], text: str = "refused", transport: str = "UDP") -> None:
+        self.act(SendFailed(Flow(transport, OURS, address), text))
 
     def take(self, commands: list[UserAgentCommand]) -> None:
         for command in commands:
@@ -100,10 +104,13 @@ class Ladder:
                     except (NotSip, MalformedMessage):
                         # Keep-alives, and answers that have to echo something malformed.
                         self.raw.append(data)
+                        if peer:
+                            peer.pings += data == b"\r\n\r\n"
                         continue
                     if peer and not self.losing(message):
                         peer.inbox.append(message)
                         peer.sessions.append(command.session)
+                        peer.transports.append(flow.transport)
                 case Lookup(_, uri):
                     self.lookups.append(command)
                     if self.auto:
@@ -180,6 +187,11 @@ class Peer:
         self.user = user
         self.inbox: deque[Request | Response] = deque()
         self.sessions: deque[int | None] = deque()
+        self.transport = "UDP"
+        """By which it sends, and by which a look-up leads to it."""
+        self.transports: list[str] = []
+        """By which each message came."""
+        self.pings = 0
         self.tag = tag
         self.to_tag = ""
         self.seq = 0
@@ -210,7 +222,7 @@ class Peer:
         host, port = self.address
         branch = branch or f"z9hG4bK-{host}-{port}-{next(self.branches)}"
         known = {
-            "Via": f"SIP/2.0/UDP {host}:{port};branch={branch};rport",
+            "Via": f"SIP/2.0/{self.transport} {host}:{port};branch={branch};rport",
             "Max-Forwards": "70",
             "From": f'"Bob B" <sip:{self.user}@{host}:{port}>;tag={self.tag}',
             "To": f"<{uri}>" + (f";tag={self.to_tag}" if self.to_tag else ""),
@@ -234,7 +246,7 @@ class Peer:
 
     def throws(self, message: Request | Response | bytes) -> None:
         data = message if isinstance(message, bytes) else message.to_bytes()
-        self.ladder.act(Received(data, Flow("UDP", OURS, self.address)))
+        self.ladder.act(Received(data, Flow(self.transport, OURS, self.address)))
 
     def answers(
         self, request: Request, status: int, *, tag: str = "pt", sdp: str | None = None, **fields: str

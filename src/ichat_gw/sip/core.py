@@ -36,8 +36,11 @@ class UserAgentConfig:
     outbound_proxy: str | None = None
     """A SIP URI that requests outside a dialog go through, unless they go to iChat itself."""
     keep_alives: bool = True
-    """Send a double CRLF on the flows that registrations use."""
+    """Send a double CRLF on the flows that registrations use, and on the connections of calls."""
     keep_alive_time: float = 30.0
+    """Between keep-alives over UDP, where they keep a NAT's mapping."""
+    stream_keep_alive_time: float = 180.0
+    """Between keep-alives over TCP and TLS, where they keep a connection from being idle."""
     registration_time: int = 3600
     """Asked for in REGISTER; 0: nobody is registered."""
     registration_retry_time: float = 120.0

@@ -4,6 +4,7 @@ A dialog builds its requests without Via, because only who sends them knows from
 """
 
 from ichat_gw.addressing.sip_uri import InvalidSipUri, NameAddr, SipUri
+from ichat_gw.sip.events import Flow
 from ichat_gw.sip.message import Headers, Request, Response
 
 COMPAT_VICEROY = "Viceroy"
@@ -169,6 +170,16 @@ def _is_loose(uri: str) -> bool:
 def is_viceroy(message: Request | Response) -> bool:
     """Tell whether iChat's own SIP stack sent this."""
     return (message.headers.get("User-Agent") or "").startswith(COMPAT_VICEROY)
+
+
+def contact_uri(user: str | None, flow: Flow, *, secure: bool = False) -> SipUri:
+    """Write our Contact for requests that come by the transport of `flow`; `user` is not escaped yet.
+
+    `secure` gives a `sips` URI, which RFC 3261 section 12.1.1 asks for where the other side used one.
+    """
+    named = flow.transport != "UDP" and not secure
+    params = (("transport", flow.transport.lower()),) if named else ()
+    return SipUri.build(user, *flow.local, params, "sips" if secure else "sip")
 
 
 def sip_host(address: str) -> str:

@@ -29,7 +29,7 @@ from ichat_gw.call.leg import (
 from ichat_gw.errors import GatewayError
 from ichat_gw.sip.authentication import CHALLENGES, Authentication, Unanswerable
 from ichat_gw.sip.core import Core
-from ichat_gw.sip.dialog import Dialog
+from ichat_gw.sip.dialog import Dialog, contact_uri
 from ichat_gw.sip.events import Flow, Resolved, SessionId
 from ichat_gw.sip.invite_usage import InviteUsage
 from ichat_gw.sip.message import Headers, Request, Response
@@ -55,7 +55,7 @@ class ClientSession(Session):
         """The way that the caller's registrar wants the INVITE to take (RFC 3608), as Route values."""
         self._number = 1
         """The CSeq number of the INVITE."""
-        self._may_ask: set[tuple[str, tuple[str, int]]] = set()
+        self._may_ask: set[tuple[bool, tuple[str, int]]] = set()
         """Who is answered when they ask for a password, by transport and address: see `authentication.py`."""
         self._authentication = Authentication(core.config.trust.credentials, _user_of(place.aor), core.token)
         self._replies = Replies(core.config.name)
@@ -106,7 +106,7 @@ class ClientSession(Session):
     def _resolved(self, answer: Resolved) -> None:
         self._flows = list(answer.flows)
         if self._next_hop_may_ask():
-            self._may_ask = {(flow.transport, flow.remote) for flow in self._flows}
+            self._may_ask = {_asker(flow) for flow in self._flows}
         if self._flows:
             self._try_next()
         else:
@@ -119,7 +119,8 @@ class ClientSession(Session):
         flow = self._flows.pop(0)
         try:
             # COMPAT iChat: its address may refuse until its own pinhole datagram has opened the way.
-            self._invite = self.core.begin(self, self._request(flow), flow, patient=self._place.pinned)
+            pinned = self._place.pinned
+            self._invite = self.core.begin(self, self._request(flow), flow, patient=pinned, pinned=pinned)
         except GatewayError as error:
             self.say(Refused(Ending(Cause.MALFORMED, text=f"the call cannot be written as SIP: {error}")))
 
@@ -146,7 +147,8 @@ class ClientSession(Session):
         return Request("INVITE", place.target, headers, (place.offer or "").encode("utf-8", "replace"))
 
     def _contact(self, flow: Flow) -> str:
-        return f"<{SipUri.build(self._place.contact_user or None, *flow.local)}>"
+        secure = SipUri.parse(self._place.target).scheme == "sips"
+        return f"<{contact_uri(self._place.contact_user or None, flow, secure=secure)}>"
 
     # --- the bridge's side --------------------------------------------------------------------------------
 
@@ -235,7 +237,7 @@ class ClientSession(Session):
     def _signed(self, transaction: Transaction, response: Response, number: int) -> Request:
         """Answer a challenge. Raises Unanswerable."""
         flow = transaction.flow
-        if (flow.transport, flow.remote) not in self._may_ask:
+        if _asker(flow) not in self._may_ask:
             raise Unanswerable("asked for a password; only OutboundProxy and the caller's registrar get one")
         return self._authentication.again(transaction.request, response, number)
 
@@ -290,6 +292,7 @@ class ClientSession(Session):
             usage.end()
             return
         self._usage = usage
+        usage.keep_alive()
         self._early_sdp.clear()
         if self.over:
             self._acknowledge(dialog, None)
@@ -339,7 +342,7 @@ class ClientSession(Session):
         But only to who asked: without Record-Route it goes past them, straight to the callee.
         """
         assert self._invite is not None
-        if (flow.transport, flow.remote) in self._may_ask:
+        if _asker(flow) in self._may_ask:
             for name in ("Authorization", "Proxy-Authorization"):
                 for value in self._invite.request.headers.get_all(name):
                     ack.headers.add(name, value)
@@ -388,6 +391,11 @@ def _user_of(aor: str) -> str:
         return SipUri.parse(aor).user_decoded
     except GatewayError:
         return ""
+
+
+def _asker(flow: Flow) -> tuple[bool, tuple[str, int]]:
+    """Who is at the other end; over TCP, which large requests take, the same as over UDP."""
+    return flow.transport == "TLS", flow.remote
 
 
 def _as_sip(address: str) -> str:

@@ -5,6 +5,8 @@ answered  200 sent; from here on the `InviteUsage` runs the dialog
 refused   3xx to 6xx sent; only the transaction lives on
 """
 
+from dataclasses import replace
+
 from ichat_gw.addressing.sip_uri import SipUri
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import (
@@ -19,7 +21,7 @@ from ichat_gw.call.leg import (
     Sdp,
 )
 from ichat_gw.sip.core import Core
-from ichat_gw.sip.dialog import Dialog, is_viceroy, sip_host
+from ichat_gw.sip.dialog import Dialog, contact_uri, is_viceroy, sip_host
 from ichat_gw.sip.events import Flow, InviteReceived, SessionId
 from ichat_gw.sip.invite_usage import InviteUsage
 from ichat_gw.sip.message import Request
@@ -89,7 +91,9 @@ class ServerSession(Session):
                 pass
 
     def _answer(self, sdp: Sdp) -> None:
-        self._usage = InviteUsage(self.core, self, self._dialog, self._flow)
+        direct = _is_direct(self._invite.request)
+        self._usage = InviteUsage(self.core, self, self._dialog, self._flow, direct)
+        self._usage.keep_alive()
         self._usage.accept(self._invite, sdp, is_first=True)
 
     def _refuse(self, ending: Ending) -> None:
@@ -160,5 +164,19 @@ def _written(address: tuple[str, int]) -> str:
 
 def _contact(invite: Request, flow: Flow) -> str:
     """Our Contact: the user whom the caller asked for, at the address where the call came in."""
-    user = SipUri.parse(invite.uri).user
-    return f"<sip:{user}@{_written(flow.local)}>" if user else f"<sip:{_written(flow.local)}>"
+    secure = flow.transport == "TLS" and _wants_sips(invite)
+    # The user part has its escapes already.
+    return f"<{replace(contact_uri(None, flow, secure=secure), user=SipUri.parse(invite.uri).user)}>"
+
+
+def _wants_sips(invite: Request) -> bool:
+    """Section 12.1.1: the top Record-Route, or without any the Contact, decides."""
+    routes = invite.record_routes
+    uri = routes[0].uri if routes else invite.contact.uri if invite.contact else ""
+    return uri.partition(":")[0].lower() == "sips"
+
+
+def _is_direct(invite: Request) -> bool:
+    """Tell whether the caller sent its INVITE to us itself: no proxy has added a Via."""
+    vias = invite.headers.get_all("Via")
+    return len(vias) == 1 and "," not in vias[0]

@@ -27,6 +27,7 @@ from ichat_gw.sip.transaction import Transaction
 
 REPEAT = "repeat the 2xx"
 NO_ACK = "no ACK"
+KEEP_ALIVE = "keep-alive"
 
 
 class _Phase(Enum):
@@ -51,9 +52,13 @@ class _Unacknowledged:
 class InviteUsage:
     """Runs one dialog of a session from its 2xx to the end."""
 
-    def __init__(self, core: Core, session: Session, dialog: Dialog, flow: Flow) -> None:
+    def __init__(
+        self, core: Core, session: Session, dialog: Dialog, flow: Flow, direct: bool = False
+    ) -> None:
         self.dialog = dialog
-        self.next_hop = NextHop(core, session, dialog, flow)
+        self.next_hop = NextHop(core, session, dialog, flow, direct)
+        self._flow = flow
+        self._keeps_alive = False
         self._core = core
         self._session = session
         self._replies = Replies(core.config.name)
@@ -94,7 +99,14 @@ class InviteUsage:
         if self._unacknowledged is None:
             self._say_bye()
         else:
-            self._phase = _Phase.CLOSING
+            self._close(_Phase.CLOSING)
+
+    def keep_alive(self) -> None:
+        """Keep the connection of the INVITE, if it is one, from being idle for as long as the call lasts."""
+        config = self._core.config
+        if config.keep_alives and self._flow.transport != "UDP":
+            self._keeps_alive = True
+            self._core.wake(self._session, KEEP_ALIVE, config.stream_keep_alive_time)
 
     # --- the other end ------------------------------------------------------------------------------------
 
@@ -131,6 +143,10 @@ class InviteUsage:
 
     def woken(self, timer: str) -> None:
         """Repeat the 2xx, or give up waiting for its ACK."""
+        if timer == KEEP_ALIVE:
+            self._core.send(b"\r\n\r\n", self._flow, None)
+            self.keep_alive()
+            return
         waiting = self._unacknowledged
         assert waiting is not None  # `_stop_repeating` stops both timers
         if timer == REPEAT:
@@ -143,6 +159,12 @@ class InviteUsage:
             self._refuse_pending()
             self._say_bye()
 
+    def _close(self, phase: _Phase) -> None:
+        self._phase = phase
+        if self._keeps_alive:
+            self._keeps_alive = False
+            self._core.let_sleep(self._session, KEEP_ALIVE)
+
     # --- parts --------------------------------------------------------------------------------------------
 
     def _hear_bye(self, transaction: Transaction) -> None:
@@ -151,7 +173,7 @@ class InviteUsage:
             self._answer(transaction, 481)
             return
         self._answer(transaction, 200)
-        self._phase = _Phase.CLOSED
+        self._close(_Phase.CLOSED)
         self._said_bye = False
         self._refuse_pending()
         self._stop_repeating()
@@ -192,13 +214,15 @@ class InviteUsage:
         self._core.let_sleep(self._session, NO_ACK)
 
     def _say_bye(self) -> None:
-        self._phase = _Phase.CLOSED
+        self._close(_Phase.CLOSED)
         self._said_bye = True
         # Numbered when it leaves, so that requests queued before it keep the lower numbers.
         self.next_hop.run(self._send_bye)
 
     def _send_bye(self, flow: Flow) -> None:
-        self._core.begin(self._session, self.dialog.request("BYE", self._core.config.name), flow)
+        self._core.begin(
+            self._session, self.dialog.request("BYE", self._core.config.name), flow, pinned=self.dialog.pinned
+        )
 
     def _answer(self, transaction: Transaction, status: int, *extra: tuple[str, str]) -> None:
         contact = self.dialog.contact if status < 300 else None

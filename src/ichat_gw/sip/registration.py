@@ -180,6 +180,7 @@ class Registration(TransactionUser):
         self._busy = False
         self._give_turn()
         if not self.wanted and not self._bound:
+            self._core.let_sleep(self, AGAIN)
             self._owner.remove(self)
         elif not self.wanted or AGAIN not in self.waking:
             self._move_on()

@@ -17,6 +17,9 @@ from ichat_gw.sip.registration import Registration, instance_of
 CHECK = "ask what is bound"
 CHECK_SOON = "ask what is bound, now that somebody answers again"
 
+KEEP_UDP = "keep-alive"
+KEEP_STREAM = "keep-alive of connections"
+
 CHECKS_PER_RETRY_TIME = 4
 """So that what is found lost is bound again well within `registration_retry_time`."""
 SOON = 1.0
@@ -176,8 +179,9 @@ class Registrations(TransactionUser):
             self._registrars[key].members[registration] = None
         if after_outage:
             self._registrars[key].answers_again()
-        if self._core.config.keep_alives and not self.waking:
-            self._core.wake(self, "keep-alive", self._core.config.keep_alive_time)
+        timer = _keep_alive_timer(registration.flow)
+        if self._core.config.keep_alives and timer not in self.waking:
+            self._core.wake(self, timer, self._keep_alive_time(timer))
 
     def checked(self, registration: Registration, is_listed: bool | None) -> None:
         """Act on what the registrar said of one of them."""
@@ -197,7 +201,16 @@ class Registrations(TransactionUser):
     def woken(self, timer: str) -> None:
         """Send keep-alives (RFC 5626 section 3.5.1), one per flow."""
         flows = dict.fromkeys(registrar.flow for registrar in self._registrars.values())
-        for flow in flows:
+        flows_of_timer = [flow for flow in flows if _keep_alive_timer(flow) == timer]
+        for flow in flows_of_timer:
             self._core.send(b"\r\n\r\n", flow, None)
-        if flows:
-            self._core.wake(self, timer, self._core.config.keep_alive_time)
+        if flows_of_timer:
+            self._core.wake(self, timer, self._keep_alive_time(timer))
+
+    def _keep_alive_time(self, timer: str) -> float:
+        config = self._core.config
+        return config.keep_alive_time if timer == KEEP_UDP else config.stream_keep_alive_time
+
+
+def _keep_alive_timer(flow: Flow) -> str:
+    return KEEP_UDP if flow.transport == "UDP" else KEEP_STREAM

@@ -166,6 +166,8 @@ class Streams:
         self._listeners: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._wakes_at = 0.0
+        """When `_timer` is due. COMPAT uvloop: its handle does not know for a moment in the past."""
         self._pauses: set[asyncio.TimerHandle] = set()
         self._closed = False
         self._quiet = asyncio.Event()
@@ -350,11 +352,12 @@ class Streams:
 
     def _keep_time(self) -> None:
         deadline = self._guard.deadline()
-        if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
+        if deadline is None or (self._timer is not None and self._wakes_at <= deadline):
             return
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(deadline, self._wake)
+        self._wakes_at = deadline
 
     def _wake(self) -> None:
         self._timer = None
