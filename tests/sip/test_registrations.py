@@ -217,6 +217,19 @@ def test_going_offline_while_being_asked_about() -> None:
     assert (ladder.agent.registrations, ladder.agent.running_timers) == (0, 0)
 
 
+def test_going_offline_while_being_asked_about_in_vain() -> None:
+    ladder, memory = online(1)
+    ladder.later(EVERY)
+    memory.peer.gets("REGISTER")
+    ladder.act(StopRegistration(aor(0)))
+    ladder.fail(memory.peer.address)
+    assert memory.work() == [aor(0)]
+    assert memory.registered == 0
+    assert ladder.registered() == [(aor(0), 0)]
+    ladder.later(300)
+    assert (ladder.agent.registrations, ladder.agent.running_timers) == (0, 0)
+
+
 def test_a_refresh_that_is_due_while_the_registrar_is_asked() -> None:
     ladder, memory = online(1, registration_time=60)  # refreshed after 30 seconds, at the time of the check
     ladder.later(EVERY)

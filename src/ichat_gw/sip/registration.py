@@ -381,7 +381,7 @@ class Registration(TransactionUser):
             retry = max(spread, not_before)
             self._core.tell(RegistrationFailed(self.aor, status, text, retry))
             self._core.wake(self, AGAIN, retry)
-        else:
+        elif self._aim is not _Aim.CHECK:
             # What binding there may be runs out by itself.
             self._bound = False
             self._core.tell(RegistrationFailed(self.aor, status, text, 0.0))
