@@ -22,8 +22,8 @@ class Shell:
         self._timer: asyncio.TimerHandle | None = None
         self.endpoint: Transports
 
-    async def open(self, port: int = 0) -> "Shell":
-        config = TransportConfig("127.0.0.1", port)
+    async def open(self, port: int = 0, host: str = "127.0.0.1") -> "Shell":
+        config = TransportConfig(host, port)
         self.endpoint = await Transports.open(config, self.act, lambda level, event, fields: None)
         return self
 

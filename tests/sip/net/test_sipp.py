@@ -31,7 +31,7 @@ def free_port() -> int:
 
 async def sipp(directory: Path, *arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        *("sipp", "-nostdin", "-i", "127.0.0.1", "-trace_err"),
+        *("sipp", "-nostdin", "-trace_err"),
         *arguments,
         cwd=directory,
         stdin=asyncio.subprocess.DEVNULL,
@@ -57,15 +57,19 @@ async def ended(process: asyncio.subprocess.Process) -> int:
             await process.wait()
 
 
-@pytest.mark.parametrize("loss", ["0", "20"])
-async def test_sipp_calls_us(tmp_path: Path, loss: str) -> None:
-    shell = await Shell(QUICK).open()
+WAYS = [("u1", "127.0.0.1"), ("t1", "127.0.0.1"), ("tn", "127.0.0.1"), ("u1", "[::1]"), ("t1", "[::1]")]
+"""SIPp's transports: UDP, TCP with one connection, TCP with one for each call. Debian's has no TLS."""
+
+
+@pytest.mark.parametrize(("way", "host", "loss"), [*((*way, "0") for way in WAYS), ("u1", "127.0.0.1", "20")])
+async def test_sipp_calls_us(tmp_path: Path, way: str, host: str, loss: str) -> None:
+    shell = await Shell(QUICK).open(host=host.strip("[]"))
     try:
         port = shell.endpoint.address[1]
         process = await sipp(
             tmp_path,
-            *("-sn", "uac", f"127.0.0.1:{port}", "-p", str(free_port()), "-s", "alice"),
-            *("-m", "10", "-r", "10", "-lost", loss, "-d", "100"),
+            *("-sn", "uac", f"{host}:{port}", "-i", host, "-t", way, "-p", str(free_port()), "-s", "alice"),
+            *("-m", "10", "-r", "10", "-lost", loss, "-d", "100", "-max_socket", "1000"),
         )
         status = await ended(process)
         assert status == 0 or loss != "0"
@@ -81,10 +85,11 @@ async def test_sipp_calls_us(tmp_path: Path, loss: str) -> None:
 
 
 # Not on a lossy network: its callee takes a copy of the INVITE that comes after its 200 for a mistake.
-async def test_we_call_sipp(tmp_path: Path) -> None:
-    shell = await Shell(QUICK).open()
+@pytest.mark.parametrize(("way", "host"), [way for way in WAYS if way[0] != "tn"])
+async def test_we_call_sipp(tmp_path: Path, way: str, host: str) -> None:
+    shell = await Shell(QUICK).open(host=host.strip("[]"))
     port = free_port()
-    process = await sipp(tmp_path, *("-sn", "uas", "-p", str(port), "-m", "10"))
+    process = await sipp(tmp_path, *("-sn", "uas", "-i", host, "-t", way, "-p", str(port), "-m", "10"))
     said: list[type] = []
 
     def hear(event: FromSession) -> None:
@@ -96,7 +101,10 @@ async def test_we_call_sipp(tmp_path: Path) -> None:
     shell.on_event = hear
     try:
         await asyncio.sleep(0.5)
-        place = Place(f"sip:bob@127.0.0.1:{port}", Party("sip:alice@example.com"), sdp("offer"), "alice")
+        transport = ";transport=tcp" if way == "t1" else ""
+        place = Place(
+            f"sip:bob@{host}:{port}{transport}", Party("sip:alice@example.com"), sdp("offer"), "alice"
+        )
         for _ in range(10):
             shell.act(ToSession(shell.agent.new_session(), place))
         assert await ended(process) == 0
