@@ -1,6 +1,8 @@
 """All transports behind one door."""
 
+import asyncio
 import errno
+import shutil
 import socket
 from pathlib import Path
 
@@ -125,3 +127,29 @@ async def test_lookups(tmp_path: Path) -> None:
             assert await ear.next() == Resolved(2, (secure,))
             opened.lookup(Lookup(3, "sip:x@localhost"))
             assert await ear.next() == Resolved(3, (Flow("UDP", ("127.0.0.1", port), ("127.0.0.1", 5060)),))
+
+
+@pytest.mark.e2e
+async def test_openssl_talks_tls_with_us(tmp_path: Path) -> None:
+    """A TLS implementation driven by another program: it verifies our certificate and gets an answer."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed")
+    authority = Authority(tmp_path)
+    authority.sign("gw.example", "gw.example")
+    async with transports(tls=TlsFiles("gw.example", directory=tmp_path)) as (opened, ear):
+        client = await asyncio.create_subprocess_exec(
+            openssl, "s_client", "-connect", f"127.0.0.1:{opened.tls_port}", "-quiet", "-verify_return_error",
+            "-verify_hostname", "gw.example", "-CAfile", str(authority.root), "-tls1_2",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        assert client.stdin
+        assert client.stdout
+        try:
+            client.stdin.write(request(transport="TLS"))
+            got = await ear.received()
+            opened.send(Send(response(got.data), got.flow))
+            assert await asyncio.wait_for(client.stdout.readline(), 5) == b"SIP/2.0 200 OK\r\n"
+        finally:
+            client.kill()
+            await client.wait()
