@@ -1,9 +1,10 @@
 """The shell around the connector machine: the XMPP stream, the store, the link to the gateway."""
 
 import asyncio
+import contextlib
 import secrets
 import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -113,15 +114,21 @@ class ConnectorServer:
     # --- in -----------------------------------------------------------------------------------------------
 
     def _feed(self, event: ConnectorEvent) -> None:
-        self._do(self._machine.receive(event, self._loop.time()))
-        self._keep_time()
-
-    def _keep_time(self) -> None:
-        self._alarm.set(self._machine.deadline())
+        with self._surviving(type(event).__name__):
+            self._do(self._machine.receive(event, self._loop.time()))
 
     def _wake(self) -> None:
-        self._do(self._machine.expire(self._loop.time()))
-        self._keep_time()
+        with self._surviving("timer"):
+            self._do(self._machine.expire(self._loop.time()))
+
+    @contextlib.contextmanager
+    def _surviving(self, what: str) -> Iterator[None]:
+        """Whatever one event does to us, the clock goes on and so does all the rest."""
+        try:
+            yield
+        except Exception:
+            log.exception("internal error", while_processing=what)
+        self._alarm.set(self._machine.deadline())
 
     def _stanza(self, element: Element) -> None:
         if log.enabled(DEBUG):
@@ -137,7 +144,7 @@ class ConnectorServer:
         self._feed(message)
 
     def _gateway_lost(self, lost: PeerLost) -> None:
-        log.err("the gateway does not answer", text=str(lost))
+        log.err("the gateway does not answer", text=lost.text, undelivered=len(lost.undelivered))
         self._end()
 
     # --- out ----------------------------------------------------------------------------------------------

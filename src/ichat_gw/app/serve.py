@@ -6,11 +6,13 @@
 
 import asyncio
 import contextlib
+import errno
 import json
+import re
 import secrets
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import SystemRandom
 
@@ -49,6 +51,7 @@ from ichat_gw.sip.authentication import Trust
 from ichat_gw.sip.events import Lookup, Received, Resolved, Send, SendFailed
 from ichat_gw.sip.net.tls import TlsFiles
 from ichat_gw.sip.net.transports import TransportConfig, Transports
+from ichat_gw.sip.net.udp import CannotListen
 from ichat_gw.sip.user_agent import UserAgent, UserAgentConfig
 
 MAX_SESSIONS = 20_000
@@ -101,7 +104,10 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         try:
-            self._transports = await Transports.open(_transports(settings), self._sip, _note)
+            try:
+                self._transports = await Transports.open(_transports(settings), self._sip, _note)
+            except CannotListen as error:
+                raise _explained(error) from error
             self._link = await UdpLink.open(
                 Role.GATEWAY,
                 settings.gateway_ipc_port,
@@ -114,32 +120,33 @@ class Server:
                 relay = group.create_task(self._relay.run())
                 connector = group.create_task(self._connector.run())
                 await self._stop.wait()
+                stopping = group.create_task(self._connector.stop())
                 await self._say_goodbye()
+                # Each may have to be killed; all together that must not take longer than one.
                 relay.cancel()
+                await stopping
                 await connector
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
             self._alarm.set(None)
             if self._link is not None:
                 self._link.close()
             if self._transports is not None:
                 await self._transports.close()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
         log.info("stopped")
 
     async def _say_goodbye(self) -> None:
         log.info("stopping", calls=len(self._gateway.calls))
         self._feed(StopGateway())
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._connector.stop())
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), GOODBYE_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), GOODBYE_SECONDS)
 
     # --- in -----------------------------------------------------------------------------------------------
 
     def _feed(self, event: GatewayEvent) -> None:
-        self._do(self._gateway.receive(event, self._loop.time()))
-        self._keep_time()
+        with self._surviving(type(event).__name__):
+            self._do(self._gateway.receive(event, self._loop.time()))
 
     def _keep_time(self) -> None:
         if self._gateway.stopping and self._gateway.idle:
@@ -147,18 +154,27 @@ class Server:
         self._alarm.set(self._gateway.deadline())
 
     def _wake(self) -> None:
-        self._do(self._gateway.expire(self._loop.time()))
+        with self._surviving("timer"):
+            self._do(self._gateway.expire(self._loop.time()))
+
+    @contextlib.contextmanager
+    def _surviving(self, what: str) -> Iterator[None]:
+        """Whatever one event does to us, the clock goes on and so do all other calls."""
+        try:
+            yield
+        except Exception:
+            log.exception("internal error", while_processing=what)
         self._keep_time()
 
     def _sip(self, event: Received | SendFailed | Resolved) -> None:
         if not (isinstance(event, Received) and log.enabled(DEBUG)):
             self._feed(event)
             return
-        commands = self._gateway.receive(event, self._loop.time())
-        agent = self._gateway.user_agent
-        _log_sip("in", event.data, event.flow.remote, self._gateway.call_of(agent.heard))
-        self._do(commands)
-        self._keep_time()
+        with self._surviving("SIP message"):
+            commands = self._gateway.receive(event, self._loop.time())
+            agent = self._gateway.user_agent
+            _log_sip("in", event.data, event.flow.remote, self._gateway.call_of(agent.heard))
+            self._do(commands)
 
     def _relay_said(self, event: EngineEvent) -> None:
         if isinstance(event, FromWorker):
@@ -223,7 +239,7 @@ class Server:
         self._say_ready()
 
     def _connector_lost(self, lost: PeerLost) -> None:
-        log.err("the connector does not answer", text=str(lost))
+        log.err("the connector does not answer", text=lost.text, undelivered=len(lost.undelivered))
         self._connector.kill()
 
     def _connector_exited(self, exit_: Exit) -> None:
@@ -342,6 +358,15 @@ def _transports(settings: Settings) -> TransportConfig:
     )
 
 
+def _explained(error: CannotListen) -> CannotListen:
+    """Name the setting and the remedy."""
+    if error.number == errno.EADDRNOTAVAIL:
+        return CannotListen(f"IPAddress: cannot bind {error}; write an address of this machine", error.number)
+    setting = "TLSPort" if str(error).startswith("TLS") else "UDPTCPPort"
+    remedy = "is another ichat-gw running? Otherwise choose a free port"
+    return CannotListen(f"{setting}: cannot bind {error}; {remedy}", error.number)
+
+
 def _note(level: str, event: str, fields: Mapping[str, object]) -> None:
     log_as(log, level, event, **fields)
 
@@ -357,13 +382,15 @@ def _log_sip(direction: wire.Direction, data: bytes, peer: tuple[str, int], call
     text = data.decode("utf-8", "replace")
     first, _, rest = text.partition("\r\n")
     words = first.split(" ", 2)
-    if first.startswith("SIP/2.0 ") and len(words) == 3:
+    if len(words) < 3:
+        summary = "not SIP"
+    elif words[0] == "SIP/2.0" and re.fullmatch("[0-9]{3}", words[1]):
         method = ""
         for line in rest.split("\r\n\r\n", 1)[0].split("\r\n"):
             if line[:5].lower() == "cseq:":
                 method = line.rpartition(" ")[2]
         summary = wire.response_summary(int(words[1]), words[2], method)
-    elif first.endswith("SIP/2.0"):
+    elif words[2] == "SIP/2.0":
         summary = wire.request_summary(words[0], words[1])
     else:
         summary = "not SIP"
@@ -374,9 +401,10 @@ def _connector_line(line: str) -> None:
     """A line of the connector's output: JSON when it comes from its log, anything when it dies."""
     try:
         fields = json.loads(line)
-        level, event = fields.pop("level"), fields.pop("event")
-        fields.pop("time", None)
-    except (ValueError, KeyError, AttributeError):
+        level, event = fields["level"], fields["event"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         log.warning("connector output", text=line)
         return
+    for name in ("level", "event", "time"):
+        fields.pop(name, None)
     log_as(log, str(level), str(event), **{str(name): value for name, value in fields.items()})

@@ -5,8 +5,10 @@ configuration or the command line is wrong.
 """
 
 import asyncio
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 from ichat_gw.app.loop import loop_factory
 from ichat_gw.app.serve import Server
@@ -19,9 +21,13 @@ from ichat_gw.ops import logging, redact
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the gateway with the flags of `argv` (default: the command line); returns the exit status."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, _leave)  # until `Server.run` takes them
     flags = flag_parser().parse_args(argv)
     try:
         loaded = load(flags.config, overrides_of(flags))
@@ -33,10 +39,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     try:
         _configure_log(loaded)
+    except GatewayError as error:
+        print(f"ichat-gw: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    log = logging.get_logger(__name__)
+    try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_serve(loaded))
     except GatewayError as error:
+        log.crit("the gateway cannot go on", text=str(error))
         print(f"ichat-gw: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    except Exception:
+        # A bug; who looks for the reason looks into the log.
+        log.crit("the gateway cannot go on", exc_info=True)
         return EXIT_FAILED
     finally:
         logging.shutdown()
@@ -44,7 +60,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _serve(loaded: Loaded) -> None:
-    await Server(loaded.settings, loaded.path.parent).run()
+    try:
+        await Server(loaded.settings, loaded.path.parent).run()
+    finally:
+        for number in STOP_SIGNALS:
+            # Everything is over; a second signal must not make another end of an orderly one.
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Stopped before anything has begun: there is nothing to end in order."""
+    raise SystemExit(0)
 
 
 def _configure_log(loaded: Loaded) -> None:
