@@ -174,5 +174,5 @@ async def test_a_port_that_is_taken_leaves_nothing_behind(console: io.StringIO, 
     gateway, port = server(tmp_path)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", port))
-        with pytest.raises(CannotListen, match="UDPTCPPort: cannot bind UDP 127.0.0.1:"):
+        with pytest.raises(CannotListen, match=r"UDPTCPPort: cannot bind UDP 127\.0\.0\.1:"):
             await gateway.run()
