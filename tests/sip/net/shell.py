@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ichat_gw.call.leg import Answer, Ring
 from ichat_gw.sip.events import FromSession, InviteReceived, Lookup, Send, ToSession, UserAgentEvent
+from ichat_gw.sip.net.tls import TlsFiles
 from ichat_gw.sip.net.transports import TransportConfig, Transports
 from ichat_gw.sip.user_agent import UserAgent, UserAgentConfig
 from tests.sip.ladder import sdp
@@ -17,13 +18,14 @@ class Shell:
     def __init__(self, config: UserAgentConfig | None = None) -> None:
         self.agent = UserAgent(config or UserAgentConfig(), lambda: secrets.token_hex(8))
         self.calls = 0
+        self.sdp = sdp("answer").replace("192.0.2.9", "127.0.0.1")
         self.said: list[FromSession] = []
         self.on_event: Callable[[FromSession], None] = self.said.append
         self._timer: asyncio.TimerHandle | None = None
         self.endpoint: Transports
 
-    async def open(self, port: int = 0, host: str = "127.0.0.1") -> "Shell":
-        config = TransportConfig(host, port)
+    async def open(self, port: int = 0, host: str = "127.0.0.1", tls: TlsFiles | None = None) -> "Shell":
+        config = TransportConfig(host, port, 0, tls or TlsFiles())
         self.endpoint = await Transports.open(config, self.act, lambda level, event, fields: None)
         return self
 
@@ -52,7 +54,7 @@ class Shell:
                 case InviteReceived(session=session):
                     self.calls += 1
                     self.act(ToSession(session, Ring()))
-                    self.act(ToSession(session, Answer(sdp("answer"))))
+                    self.act(ToSession(session, Answer(self.sdp)))
                 case FromSession():
                     self.on_event(command)
         if self._timer is not None:
