@@ -53,6 +53,10 @@ class Races(RuleBasedStateMachine):
     def the_connector_is_killed(self, back_after: float) -> None:
         self.world.connector_dies(back_after)
 
+    @rule(back_after=st.sampled_from([0.001, 0.5, 3.0]))
+    def the_relay_is_killed(self, back_after: float) -> None:
+        self.world.relay_dies(back_after)
+
     @rule(seconds=MOMENTS)
     def time_passes(self, seconds: float) -> None:
         self.world.run(seconds)

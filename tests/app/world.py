@@ -40,7 +40,7 @@ from ichat_gw.jabber.events import ConnectorCommand, SendStanza, StanzaReceived,
 from ichat_gw.jabber.ichat.blob import ConnectRecord, encode
 from ichat_gw.jabber.ichat.leg import IChatConfig, ToConnector
 from ichat_gw.jabber.settings import ConnectorConfig
-from ichat_gw.media.engine import EngineConfig, FromWorker, RelayEngine, ToWorker
+from ichat_gw.media.engine import EngineConfig, FromWorker, RelayEngine, ToWorker, WorkerLost
 from ichat_gw.media.relay_messages import Close, Closed, Open, Opened, PartyCounters, Query, Report, Started
 from ichat_gw.sip.events import (
     Flow,
@@ -285,6 +285,7 @@ class World:
         self.numbers = count(1)
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self.connector_runs = 0
+        self.relay_runs = 0
         ichat = IChatConfig(Party("sip:ichat-gw@127.0.0.1", "iChat-gw"))
         self.gateway = Gateway(
             GatewayConfig(self.rules, COMPONENT, ichat, frozenset({GATEWAY[0]}), "n", self.limits),
@@ -428,9 +429,19 @@ class World:
     # --- relay ----------------------------------------------------------------------------------------------
 
     def relay_up(self) -> None:
+        self.relay_lives = True
         self.gateway_hears(FromWorker(Started(1, 1000)))
 
+    def relay_dies(self, back_after: float = 1.0) -> None:
+        """Killed; what it was about to say is lost with it. It is started again a little later."""
+        if self.relay_lives:
+            self.relay_lives = False
+            self.relay_runs += 1
+            self.gateway_hears(WorkerLost("killed"))
+            self.after(back_after, self.relay_up)
+
     def _relay_does(self, order: object) -> None:
+        run = self.relay_runs
         counters = PartyCounters()
         match order:
             case Open(session, side):
@@ -441,7 +452,12 @@ class World:
                 reply = Report(session, query, counters, counters)
             case _:
                 return
-        self.after(0.001, lambda: self.gateway_hears(FromWorker(reply)))  # type: ignore[arg-type]
+
+        def tell() -> None:
+            if self.relay_lives and run == self.relay_runs:
+                self.gateway_hears(FromWorker(reply))  # type: ignore[arg-type]
+
+        self.after(0.001, tell)
 
     # --- what is left ---------------------------------------------------------------------------------------
 

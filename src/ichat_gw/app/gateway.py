@@ -62,7 +62,6 @@ from ichat_gw.jabber.ichat.leg import (
     InviteClaimed,
     ToBridge,
     ToConnector,
-    ToInner,
     bare,
     name_key,
 )
@@ -241,7 +240,7 @@ class Gateway:
                 self._turn_away(Refusal("AllowedSIPNetworks", flow.remote[0]))
             case Received() | SendFailed() | Resolved():
                 self._push(None, self.user_agent.receive(event, now))
-            case FromWorker() | WorkerLost() | StatisticsAsked():
+            case _:
                 self._push(None, self.engine.receive(event, now))
         return self._work()
 
@@ -365,8 +364,8 @@ class Gateway:
                     self._hear(call, FromLeg(side, event))
                 case ToConnector():
                     self._push(call, [command])
-                case ToInner(inner):
-                    self._tell_session(call, side, leg, inner)
+                case _:
+                    self._tell_session(call, side, leg, command.command)
 
     def _hear_session(self, session: SessionId, event: LegEvent) -> None:
         found = self._of_session.get(session)
@@ -390,6 +389,8 @@ class Gateway:
 
     def _touch(self, call: Call) -> None:
         """Keep the call's timer right, and forget the call when nothing of it is left to wait for."""
+        if call.handle not in self.calls:
+            return  # forgotten, and its last words are being passed on
         times = [call.bridge.deadline()]
         times += [leg.machine.deadline() for leg in call.legs.values() if isinstance(leg, _IChatLeg)]
         when = min((time for time in times if time is not None), default=None)
@@ -397,7 +398,8 @@ class Gateway:
             self._timers.set(call.handle, when)
             return
         self._timers.clear(call.handle)
-        if call.bridge.state is State.OVER and self.calls.pop(call.handle, None) is not None:
+        if call.bridge.state is State.OVER:
+            del self.calls[call.handle]
             self._no_longer_calling(call)
 
     def _begin(self, call: Call, source: str, user: str) -> None:
