@@ -36,6 +36,11 @@ def udp_is_bound(port: int) -> bool:
     return not _can_bind(socket.SOCK_DGRAM, port)
 
 
+def tcp_is_bound(port: int) -> bool:
+    """Whether somebody holds TCP `port` of 127.0.0.1; asked without connecting."""
+    return not _can_bind(socket.SOCK_STREAM, port)
+
+
 def _is_free(port: int) -> bool:
     return _can_bind(socket.SOCK_DGRAM, port) and _can_bind(socket.SOCK_STREAM, port)
 

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from peers.plain_sip import PlainSip, parse
-from peers.ports import free_port, free_ports, udp_is_bound
+from peers.ports import free_port, free_ports, tcp_is_bound, udp_is_bound
 from peers.program import Program, find
 
 SCREEN_EVERY = 0.04
@@ -136,6 +136,8 @@ class SippPhone:
         self.port = port or free_port()
         self.media_port = free_ports(4)
         self.runs: list[PhoneRun] = []
+        self.tcp = False
+        """Speak SIP over TCP, on one connection, instead of UDP."""
 
     # --- calls ----------------------------------------------------------------------------------------------
 
@@ -195,6 +197,8 @@ class SippPhone:
         values = {"caller": "15551234567", "caller_name": "Bob B"} | values
         for placeholder, value in values.items():
             text = text.replace(f"@{placeholder}@", value)
+        if self.tcp:
+            text = re.sub(r"(Contact: <[^>]*)>", r"\1;transport=tcp>", text)
         scenario_file = self.directory / f"{name}.xml"
         scenario_file.write_text(text)
         message_file, screen_file = (self.directory / f"{name}.{kind}" for kind in ("messages", "screen"))
@@ -215,6 +219,8 @@ class SippPhone:
         command += ["-trace_msg", "-message_file", str(message_file)]
         command += ["-trace_screen", "-screen_file", str(screen_file)]
         command += ["-trace_err", "-error_file", str(self.directory / f"{name}.errors")]
+        if self.tcp:
+            command += ["-t", "t1", "-max_socket", "1000"]
         if remote:
             command += ["-s", user, remote]
         program = Program(name, command, self.directory)
@@ -222,7 +228,7 @@ class SippPhone:
         run = PhoneRun(program, message_file, screen_file)
         self.runs.append(run)
         if not remote:
-            program.await_ready(lambda: udp_is_bound(self.port), 5.0)
+            program.await_ready(lambda: tcp_is_bound(self.port) if self.tcp else udp_is_bound(self.port), 5.0)
         return run
 
 
