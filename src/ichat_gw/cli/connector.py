@@ -8,7 +8,7 @@ import sys
 
 from ichat_gw.app.connector import ConnectorServer
 from ichat_gw.app.connector_start import ConnectorStart
-from ichat_gw.app.loop import loop_factory
+from ichat_gw.app.loop import loop_factory, settle_garbage_collector
 from ichat_gw.app.parent import StartDocumentError, read_start_document
 from ichat_gw.errors import GatewayError
 from ichat_gw.ipc.messages import VERSION
@@ -34,6 +34,7 @@ def main() -> int:
         )
         return EXIT_FAILED
     try:
+        settle_garbage_collector()
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_serve(start))
     except GatewayError as error:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from ichat_gw.app.loop import loop_factory
+from ichat_gw.app.loop import loop_factory, settle_garbage_collector
 from ichat_gw.app.serve import Server
 from ichat_gw.config.load import Loaded, load
 from ichat_gw.config.problem import ConfigError
@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
     log = logging.get_logger(__name__)
     try:
+        settle_garbage_collector()
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_serve(loaded))
     except GatewayError as error:
