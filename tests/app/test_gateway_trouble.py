@@ -191,6 +191,20 @@ def test_the_timer_of_a_forgotten_call_is_not_set_again(world: World) -> None:
     assert world.left_over() == {}
 
 
+@pytest.mark.parametrize("patient", [True, False])
+def test_an_ichat_that_accepts_and_cannot_be_reached_by_sip(world: World, patient: bool) -> None:
+    """It is told over XMPP that nothing will come, whether its caller waits for the end or not."""
+    del world.parties[world.alice.address]
+    world.phone.dial("alice")
+    world.run(2.0)
+    if not patient:
+        world.phone.hang_up()
+    world.run(400.0)
+    assert world.vc_at(world.alice) == ["request", "cancel"]
+    assert endings(world) == ["TIMEOUT" if patient else "CANCELLED"]
+    assert world.left_over() == {}
+
+
 def test_a_trace_knows_which_call_a_session_belongs_to(world: World) -> None:
     gateway = world.gateway
     world.phone.dial("alice")

@@ -147,12 +147,19 @@ def test_the_caller_gives_up_while_ichat_rings() -> None:
 
 
 def test_the_caller_gives_up_while_ichat_is_invited() -> None:
-    connecting().hear(End(HANGUP), ToInner(End(HANGUP))).hear(FromInner(Answered("late")))
+    connecting().hear(End(HANGUP), ToInner(End(HANGUP)), CANCEL).hear(FromInner(Answered("late")))
 
 
 def test_ichat_refuses_our_invite() -> None:
     busy = Ending.from_status(486)
     connecting().hear(FromInner(Refused(busy)), ToBridge(Refused(busy)))
+
+
+@pytest.mark.parametrize("status", [408, 503])
+def test_ichat_does_not_see_our_invite(status: int) -> None:
+    """It has accepted and waits for it; over XMPP it can be told not to."""
+    unheard = Ending.from_status(status)
+    connecting().hear(FromInner(Refused(unheard)), CANCEL, ToBridge(Refused(unheard)))
 
 
 def test_we_hang_up_on_ichat() -> None:

@@ -239,10 +239,12 @@ class CalledIChat:
                 self.state = State.TALKING
                 return [ToBridge(inner)]
             case FromInner(Refused(ending) | Ended(ending)):
-                return self._refused(ending)
+                unheard = ending.cause in (Cause.TIMEOUT, Cause.UNREACHABLE)
+                return [*([self._cancel()] if unheard else []), *self._refused(ending)]
             case End():
+                # A client that has not seen our INVITE will see no CANCEL either.
                 self.state = State.OVER
-                return [ToInner(event)]
+                return [ToInner(event), self._cancel()]
         return []
 
     def _refused(self, ending: Ending) -> list[IChatCommand]:
