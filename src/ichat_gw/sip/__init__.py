@@ -9,5 +9,7 @@ Both kinds of clients answer servers that ask for a password: `digest` computes,
 rule about who is answered. `user_agent` owns them all, matches what
 arrives to them and answers the rest with `replies`. Upwards it speaks the vocabulary of
 `ichat_gw.call.leg`: a SIP session *is* a leg. `events` is what goes in and comes out; everything here is
-pure, and `net` owns the sockets. `tests/sip/ladder.py` is the way to try it.
+pure, and `net` owns the sockets. What `net` needs of SIP is pure as well and stands here: `framing` cuts
+streams into messages, `connection_limits` bounds them, `certificate` says whom a TLS peer may speak for,
+`locating` is RFC 3263 over the answers that `dns_cache` keeps; `avoided` remembers targets that failed. `tests/sip/ladder.py` is the way to try it.
 """

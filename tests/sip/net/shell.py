@@ -9,6 +9,7 @@ from ichat_gw.sip.events import FromSession, InviteReceived, Lookup, Send, ToSes
 from ichat_gw.sip.net.tls import TlsFiles
 from ichat_gw.sip.net.transports import TransportConfig, Transports
 from ichat_gw.sip.user_agent import UserAgent, UserAgentConfig
+from peers.ports import free_port
 from tests.sip.ladder import sdp
 
 
@@ -25,7 +26,7 @@ class Shell:
         self.endpoint: Transports
 
     async def open(self, port: int = 0, host: str = "127.0.0.1", tls: TlsFiles | None = None) -> "Shell":
-        config = TransportConfig(host, port, 0, tls or TlsFiles())
+        config = TransportConfig(host, port or free_port(), free_port(), tls or TlsFiles())
         self.endpoint = await Transports.open(config, self.act, lambda level, event, fields: None)
         return self
 

@@ -9,6 +9,7 @@ from typing import Any
 from ichat_gw.sip.events import Received, Resolved, SendFailed
 from ichat_gw.sip.net.dns import Dns
 from ichat_gw.sip.net.transports import TransportConfig, Transports
+from peers.ports import free_port
 
 Heard = Received | SendFailed | Resolved
 
@@ -50,7 +51,7 @@ async def transports(
     address: str | None = "127.0.0.1", dns: Dns | None = None, chance: float = 0.5, **fields: Any
 ) -> AsyncIterator[tuple[Transports, Ear]]:
     ear = Ear()
-    config = replace(TransportConfig(address, 0, 0), **fields)
+    config = replace(TransportConfig(address, free_port(), free_port()), **fields)
     opened = await Transports.open(config, ear.heard.put_nowait, ear.note, dns=dns, chance=lambda: chance)
     try:
         yield opened, ear

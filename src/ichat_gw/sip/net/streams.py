@@ -29,6 +29,8 @@ ACCEPT_BATCH = 64
 """Connections accepted before others get their turn on the loop."""
 ACCEPT_PAUSE = 1.0
 """Seconds until we accept again when the system has no descriptor left."""
+WARN_EVERY = 60.0
+"""Seconds between two warnings that connections are refused; the others are noted at DEBUG."""
 LINGER = 1.0
 """Seconds that closing waits for what is still unsent."""
 
@@ -169,6 +171,7 @@ class Streams:
         self._wakes_at = 0.0
         """When `_timer` is due. COMPAT uvloop: its handle does not know for a moment in the past."""
         self._pauses: set[asyncio.TimerHandle] = set()
+        self._quiet_until = 0.0
         self._closed = False
         self._quiet = asyncio.Event()
         """Set when the last transport has ended; looked at by `close` alone."""
@@ -209,12 +212,20 @@ class Streams:
         why = self._guard.accept(connection, remote[0], self._loop.time())
         if why:
             sock.close()
-            self._note("WARNING", "connection refused", {"peer": _written(remote), "text": why})
+            self._note_refusal({"peer": _written(remote), "text": why})
             return
         # A peer that dialled twice from one port: the latest is the live one.
         self._by_key[connection.key] = connection
         self._keep_time()
         self._begin(self._welcome(connection, sock), f"accept {_written(remote)}")
+
+    def _note_refusal(self, fields: Mapping[str, object]) -> None:
+        """Warn once in a while; who floods us must not flood the log as well."""
+        now = self._loop.time()
+        level = "WARNING" if now >= self._quiet_until else "DEBUG"
+        if level == "WARNING":
+            self._quiet_until = now + WARN_EVERY
+        self._note(level, "connection refused", fields)
 
     async def _welcome(self, connection: Connection, sock: socket.socket) -> None:
         context = self._tls.server if self._tls and connection.flow.transport == "TLS" else None
