@@ -73,3 +73,24 @@ def test_a_name_that_leads_nowhere_is_tried_where_the_invite_went() -> None:
 )
 def test_which_uris_lead_along_the_flow(uri: str, same: bool) -> None:
     assert leads_along(uri, FIRST) is same
+
+
+@pytest.mark.parametrize(
+    ("uri", "transport", "same"),
+    [
+        ("sip:bob@192.0.2.9:5061;transport=tls", "TLS", True),
+        ("sip:bob@192.0.2.9;transport=tls", "TLS", True),
+        ("sips:bob@192.0.2.9", "TLS", True),
+        ("sips:bob@192.0.2.9:5061;transport=tcp", "TLS", True),
+        ("sip:bob@192.0.2.9:5061;transport=tcp", "TCP", True),
+        ("sip:bob@192.0.2.9:5061", "TCP", False),
+        ("sip:bob@192.0.2.9;transport=sctp", "TCP", False),
+    ],
+)
+def test_which_uris_leads_along_a_stream(uri: str, transport: str, same: bool) -> None:
+    assert leads_along(uri, Flow(transport, ("192.0.2.1", 5071), ("192.0.2.9", 5061), "x")) is same
+
+
+def test_ipv6_is_compared_by_value() -> None:
+    flow = Flow("UDP", ("2001:db8::1", 5070), ("2001:db8::9", 5060))
+    assert leads_along("sip:bob@[2001:DB8:0:0:0:0:0:9]", flow)

@@ -1,18 +1,24 @@
 """What the user agent does differently over TCP and TLS, and when a request is too large for UDP."""
 
 import pytest
+from pydantic import SecretStr
 
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import Answer, Answered, Confirmed, End, Ended, Party, Place, Rang, Refused
+from ichat_gw.config.credentials import SipCredentials
+from ichat_gw.sip.authentication import Trust
 from ichat_gw.sip.core import UserAgentConfig
 from ichat_gw.sip.dialog import contact_uri
 from ichat_gw.sip.events import Flow, StartRegistration
 from ichat_gw.sip.message import Request
 from ichat_gw.sip.transaction import LARGE
+from tests.sip.digest_server import PASSWORD, asks, is_right
 from tests.sip.ladder import Ladder, Peer, sdp
 
 HANGUP = End(Ending(Cause.HANGUP))
 BIG = sdp("offer") + "a=x\r\n" * 300
+AOR = "sip:alice@example.com"
+TRUST = Trust((SipCredentials("*", "gateway", SecretStr(PASSWORD)),), frozenset({"example.com"}))
 BOB = ("192.0.2.9", 5060)
 CAROL = ("192.0.2.10", 5060)
 
@@ -300,4 +306,24 @@ def test_bye_of_the_phone_stops_the_keep_alives() -> None:
     phone.sends("BYE")
     phone.gets(200)
     ladder.hears(call, Confirmed(), Ended(Ending(Cause.HANGUP)))
+    ladder.ends_empty(call)
+
+
+def test_a_large_call_is_answered_a_challenge_that_came_over_tcp() -> None:
+    """By the same server as over UDP, so the same rule lets it ask (`authentication.py`)."""
+    ladder = Ladder(UserAgentConfig(trust=TRUST))
+    proxy = ladder.phone("192.0.2.50")
+    ladder.routes["example.com"] = [proxy.address]
+    call = ladder.place(
+        Place("sip:5551234@example.com", Party("sip:alice@example.com"), BIG, "alice", aor=AOR)
+    )
+    first = proxy.gets_request("INVITE")
+    asks(proxy, first, "n1", status=407)
+    proxy.gets("ACK")
+    second = proxy.gets_request("INVITE")
+    assert is_right(second)
+    assert proxy.transports == ["TCP"] * 3
+    proxy.answers(second, 486)
+    proxy.gets("ACK")
+    ladder.hears(call, Refused(Ending.from_status(486, "Busy Here")))
     ladder.ends_empty(call)
