@@ -1,7 +1,8 @@
 """A call: two legs, the media between them, and one transition table.
 
-The bridge is a pure machine. It hears from its legs (`FromLeg`), from the media engine (`FromMedia`) and
-from the operator (`StopCall`); it answers with `ToLeg`, `ToMedia` and, once, `CallOver`.
+The bridge is a pure machine, spoken to in `ichat_gw.call.words`. It hears from its legs (`FromLeg`), from the
+media engine (`FromMedia`) and from the operator (`StopCall`); it answers with `ToLeg`, `ToMedia` and, once,
+`CallOver`.
 
     state        what is being waited for
     OFFERING     the media engine makes the offer for the callee
@@ -13,6 +14,10 @@ from the operator (`StopCall`); it answers with `ToLeg`, `ToMedia` and, once, `C
     OVER         everybody has been told; nothing that still arrives matters
 
 A row that is missing from the table means: this can be heard here, late or twice, and changes nothing.
+
+While both ends are connected somebody new may take the place of one: `ichat_gw.call.transfer` is a table of
+its own for that, and the call stays TALKING. What the leg that is to be replaced says goes to that table
+first; when nobody is left at its side, to this one.
 """
 
 from collections.abc import Callable
@@ -27,6 +32,9 @@ from ichat_gw.call.leg import (
     Answered,
     Confirmed,
     End,
+    Ended,
+    Info,
+    InfoAnswered,
     LegCommand,
     LegEvent,
     Place,
@@ -34,9 +42,11 @@ from ichat_gw.call.leg import (
     Refuse,
     Refused,
     RefuseReoffer,
+    RefuseTransfer,
     Reoffered,
     Ring,
     Sdp,
+    TransferAsked,
 )
 from ichat_gw.call.media import (
     MediaAnswer,
@@ -46,10 +56,45 @@ from ichat_gw.call.media import (
     MediaRelease,
     MediaReoffer,
     MediaReply,
-    MediaRequest,
     MediaUpdate,
     Side,
 )
+from ichat_gw.call.transfer import Transfer, TransferState
+from ichat_gw.call.words import (
+    BridgeCommand,
+    BridgeEvent,
+    CallOver,
+    FromCandidate,
+    FromLeg,
+    FromMedia,
+    LegReplaced,
+    StopCall,
+    TakeOver,
+    ToCandidate,
+    ToLeg,
+    ToMedia,
+    TransferTo,
+)
+
+__all__ = [
+    "TABLE",
+    "Bridge",
+    "BridgeCommand",
+    "BridgeEvent",
+    "CallOver",
+    "CallPlan",
+    "FromCandidate",
+    "FromLeg",
+    "FromMedia",
+    "LegReplaced",
+    "State",
+    "StopCall",
+    "TakeOver",
+    "ToCandidate",
+    "ToLeg",
+    "ToMedia",
+    "TransferTo",
+]
 
 NO_ANSWER_SECONDS = 180.0
 """How long a callee may take to answer: RFC 3261's timer C is "more than three minutes" for a proxy that
@@ -66,64 +111,6 @@ class State(Enum):
     ANSWERED = "answered"
     TALKING = "talking"
     OVER = "over"
-
-
-# --- in ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class FromLeg:
-    """One of the two legs speaks."""
-
-    side: Side
-    event: LegEvent
-
-
-@dataclass(frozen=True, slots=True)
-class FromMedia:
-    """The media engine answers a request of ours, or says that the media is lost."""
-
-    reply: MediaReply
-
-
-@dataclass(frozen=True, slots=True)
-class StopCall:
-    """Somebody other than the two parties ends the call: the operator, a limit, a shutdown."""
-
-    ending: Ending
-
-
-BridgeEvent: TypeAlias = FromLeg | FromMedia | StopCall
-
-
-# --- out --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ToLeg:
-    """Tell one of the two legs."""
-
-    side: Side
-    command: LegCommand
-
-
-@dataclass(frozen=True, slots=True)
-class ToMedia:
-    """Ask the media engine."""
-
-    request: MediaRequest
-
-
-@dataclass(frozen=True, slots=True)
-class CallOver:
-    """The call has ended, and this is why. Comes exactly once, last."""
-
-    ending: Ending
-    ended_by: Side | None
-    """The party whose leg ended or refused; None when it was neither."""
-
-
-BridgeCommand: TypeAlias = ToLeg | ToMedia | CallOver
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +131,7 @@ class CallPlan:
     no_answer_seconds: float = NO_ANSWER_SECONDS
 
 
-class _Timer(Enum):
-    """What the bridge itself can wait for in vain."""
-
-    NO_ANSWER = "no answer"
-
-
+_Said: TypeAlias = Rang | Answered | Refused | Confirmed | Reoffered | Ended | Info | InfoAnswered
 _Action: TypeAlias = "Callable[[Bridge, _Heard], None]"
 
 
@@ -160,6 +142,7 @@ class _Heard:
     side: Side | None = None
     sdp: Sdp | None = None
     ending: Ending | None = None
+    info: Info | InfoAnswered | None = None
 
 
 class Bridge:
@@ -173,16 +156,19 @@ class Bridge:
         self._plan = plan
         self._out: list[BridgeCommand] = []
         self._requests = 0
-        # What each media request that is still unanswered was for: "offer", "answer", "reoffer", "update".
+        # What each media request that is still unanswered was for: "offer", "answer", "reoffer", "update",
+        # "transfer".
         self._asked: dict[int, tuple[str, Side]] = {}
         self._give_up_at: float | None = None
+        self._hosts = {Side.CALLER: plan.caller_host, Side.CALLEE: plan.callee_host}
+        self._transfer: Transfer | None = None
 
     def begin(self, now: float) -> list[BridgeCommand]:
         """Start the call: ask the media engine for the callee's offer."""
         self._give_up_at = now + self._plan.no_answer_seconds
         request = self._ask("offer", Side.CALLER)
         self._out.append(
-            ToMedia(MediaOffer(request, Side.CALLER, self._plan.caller_offer, self._plan.callee_host))
+            ToMedia(MediaOffer(request, Side.CALLER, self._plan.caller_offer, self._hosts[Side.CALLEE]))
         )
         return self._drain()
 
@@ -190,12 +176,23 @@ class Bridge:
         """Hear one event; say what is to be done about it."""
         match event:
             case FromLeg(side, leg_event):
-                self._step(*_named(side, leg_event))
+                self._hear_leg(side, leg_event)
+            case FromCandidate(leg_event):
+                self._hear_candidate(leg_event)
+            case TransferTo():
+                self._begin_transfer(event, now)
+            case TakeOver():
+                self._begin_taking_over(event)
             case StopCall(ending):
                 self._step("stop", _Heard(ending=ending))
             case _:
                 self._hear_media(event.reply)
         return self._drain()
+
+    @property
+    def settled(self) -> bool:
+        """Whether both parties talk, and nobody is about to take the place of one."""
+        return self.state is State.TALKING and self._transfer is None
 
     def deadline(self) -> float | None:
         """When the callee has taken too long."""
@@ -205,8 +202,23 @@ class Bridge:
         """Give up waiting if it is time."""
         if self._give_up_at is not None and now >= self._give_up_at:
             self._give_up_at = None
-            self._step("no answer", _Heard(ending=Ending(Cause.NO_ANSWER)))
+            nobody = Ending(Cause.NO_ANSWER)
+            if self._transfer is not None:
+                self._step_transfer("no answer", ending=nobody)
+            else:
+                self._step("no answer", _Heard(ending=nobody))
         return self._drain()
+
+    def _hear_leg(self, side: Side, event: LegEvent) -> None:
+        transfer = self._transfer
+        is_old = transfer is not None and side is transfer.side and transfer.left is None
+        if is_old and isinstance(event, Ended | Refused):
+            self._step_transfer("old ended", ending=event.ending)
+        elif isinstance(event, TransferAsked):
+            # Whoever may transfer is heard as `TransferTo`.
+            self._refuse_transfer(side, Ending(Cause.FORBIDDEN))
+        else:
+            self._step(*_named(side, event))
 
     def _hear_media(self, reply: MediaReply) -> None:
         if isinstance(reply, MediaLost):
@@ -216,7 +228,12 @@ class Bridge:
         if asked is None:
             return
         purpose, side = asked
-        if isinstance(reply, MediaReady):
+        if purpose == "transfer":
+            if isinstance(reply, MediaReady):
+                self._step_transfer("media ready", reply.sdp)
+            else:
+                self._step_transfer("media refused", ending=reply.ending)
+        elif isinstance(reply, MediaReady):
             self._step(f"{purpose} ready", _Heard(side=side, sdp=reply.sdp))
         else:
             # A refused re-offer is answered to its side; the other refusals are nobody's doing.
@@ -235,7 +252,7 @@ class Bridge:
         self._give_up_at = None
         assert heard.sdp is not None
         request = self._ask("answer", Side.CALLEE)
-        self._out.append(ToMedia(MediaAnswer(request, Side.CALLEE, heard.sdp, self._plan.caller_host)))
+        self._out.append(ToMedia(MediaAnswer(request, Side.CALLEE, heard.sdp, self._hosts[Side.CALLER])))
 
     def _answer_caller(self, heard: _Heard) -> None:
         assert heard.sdp is not None
@@ -250,9 +267,8 @@ class Bridge:
 
     def _reoffer(self, heard: _Heard) -> None:
         assert heard.side is not None
-        host = self._plan.caller_host if heard.side is Side.CALLER else self._plan.callee_host
         request = self._ask("reoffer", heard.side)
-        self._out.append(ToMedia(MediaReoffer(request, heard.side, heard.sdp, host)))
+        self._out.append(ToMedia(MediaReoffer(request, heard.side, heard.sdp, self._hosts[heard.side])))
 
     def _accept_reoffer(self, heard: _Heard) -> None:
         assert heard.side is not None
@@ -262,6 +278,16 @@ class Bridge:
     def _refuse_reoffer(self, heard: _Heard) -> None:
         assert heard.side is not None
         self._tell(heard.side, RefuseReoffer(_ending(heard)))
+
+    def _pass_info(self, heard: _Heard) -> None:
+        assert heard.side is not None
+        assert heard.info is not None
+        self._tell(heard.side.other, heard.info)
+
+    def _refuse_info(self, heard: _Heard) -> None:
+        assert heard.side is not None
+        assert isinstance(heard.info, Info)
+        self._tell(heard.side, InfoAnswered(heard.info.number, Cause.NO_ANSWER.sip_status))
 
     def _refuse_caller(self, heard: _Heard) -> None:
         self._tell(Side.CALLER, Refuse(_ending(heard)))
@@ -284,10 +310,70 @@ class Bridge:
         self._end_caller(heard)
 
     def _over(self, heard: _Heard) -> None:
+        if self._transfer is not None:
+            self._out += self._transfer.stop(_ending(heard))
+            self._transfer = None
         self._give_up_at = None
         self._asked.clear()
         self._out.append(ToMedia(MediaRelease()))
         self._out.append(CallOver(_ending(heard), heard.side))
+
+    # --- somebody new takes the place of a party ----------------------------------------------------------
+
+    def _begin_transfer(self, to: TransferTo, now: float) -> None:
+        if not self.settled:
+            pending = Ending(Cause.REJECTED, 491, "the call is not up, or is being transferred already")
+            self._refuse_transfer(to.side, pending)
+            return
+        self._give_up_at = now + self._plan.no_answer_seconds
+        self._transfer = self._new_transfer(to.side, to.host)
+        self._out += self._transfer.call(to.place)
+
+    def _refuse_transfer(self, side: Side, ending: Ending) -> None:
+        if self.state is not State.OVER:
+            self._tell(side, RefuseTransfer(ending))
+
+    def _begin_taking_over(self, taking: TakeOver) -> None:
+        assert self.settled
+        self._transfer = self._new_transfer(taking.side, taking.host)
+        self._out += self._transfer.answer(taking.offer)
+
+    def _new_transfer(self, side: Side, host: str) -> Transfer:
+        return Transfer(side, host, lambda: self._ask("transfer", side))
+
+    def _hear_candidate(self, event: LegEvent) -> None:
+        match event:
+            case Rang():
+                self._step_transfer("candidate rang")
+            case Answered(sdp):
+                self._step_transfer("candidate answered", sdp)
+            case Refused(ending):
+                self._step_transfer("candidate refused", ending=ending)
+            case Ended(ending):
+                self._step_transfer("candidate ended", ending=ending)
+            case _:
+                pass  # he has no place in the call yet
+
+    def _step_transfer(self, what: str, sdp: Sdp | None = None, ending: Ending | None = None) -> None:
+        transfer = self._transfer
+        if transfer is None:
+            return
+        self._out += transfer.hear(what, sdp, ending)
+        if not transfer.waits_for_person:
+            self._give_up_at = None
+        if transfer.state is TransferState.REPLACED:
+            self._transfer = None
+            self._hosts[transfer.side] = transfer.host
+            # What was asked for the party that is gone is nothing to the new one.
+            self._asked = {n: asked for n, asked in self._asked.items() if asked[1] is not transfer.side}
+            gone = transfer.candidate_left
+        elif transfer.state is TransferState.FAILED:
+            self._transfer = None
+            gone = transfer.ending if transfer.left is not None else None
+        else:
+            return
+        if gone is not None:
+            self._step(f"{transfer.side.value} ended", _Heard(transfer.side, ending=gone))
 
     # --- the machinery ------------------------------------------------------------------------------------
 
@@ -310,7 +396,7 @@ class Bridge:
         return out
 
 
-def _named(side: Side, event: LegEvent) -> tuple[str, _Heard]:
+def _named(side: Side, event: _Said) -> tuple[str, _Heard]:
     """A leg's event as the table calls it."""
     who = side.value
     match event:
@@ -324,6 +410,10 @@ def _named(side: Side, event: LegEvent) -> tuple[str, _Heard]:
             return f"{who} confirmed", _Heard(side, sdp=sdp)
         case Reoffered(sdp):
             return f"{who} reoffered", _Heard(side, sdp=sdp)
+        case Info():
+            return f"{who} info", _Heard(side, info=event)
+        case InfoAnswered():
+            return f"{who} informed", _Heard(side, info=event)
     return f"{who} ended", _Heard(side, ending=event.ending)
 
 
@@ -346,6 +436,7 @@ def _rows() -> dict[tuple[State, str], tuple[_Action, State]]:
         (s.CONNECTING, "answer refused"): (b._refuse_and_end, s.OVER),
         (s.CONNECTING, "update refused"): (b._refuse_and_end, s.OVER),
         (s.CONNECTING, "callee ended"): (b._refuse_caller, s.OVER),
+        (s.CONNECTING, "callee info"): (b._refuse_info, s.CONNECTING),
         (s.ANSWERED, "caller confirmed"): (b._take_late_answer, s.TALKING),
         (s.TALKING, "caller confirmed"): (b._take_late_answer, s.TALKING),
     }
@@ -368,6 +459,10 @@ def _rows() -> dict[tuple[State, str], tuple[_Action, State]]:
             (connected, "caller refused"): (b._end_callee, s.OVER),
             (connected, "callee ended"): (b._end_caller, s.OVER),
             (connected, "caller reoffered"): (b._reoffer, connected),
+            (connected, "caller info"): (b._pass_info, connected),
+            (connected, "callee info"): (b._pass_info, connected),
+            (connected, "caller informed"): (b._pass_info, connected),
+            (connected, "callee informed"): (b._pass_info, connected),
             (connected, "update refused"): (b._end_both, s.OVER),
             (connected, "stop"): (b._end_both, s.OVER),
             (connected, "media lost"): (b._end_both, s.OVER),

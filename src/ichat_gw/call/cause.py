@@ -18,6 +18,8 @@ class Cause(Enum):
     HANGUP = (487, 487, "one of the parties hung up")
     CANCELLED = (487, 487, "the caller gave up before the call was answered")
     ANSWERED_ELSEWHERE = (487, 487, "another of the user's devices answered")
+    TRANSFERRED = (487, 487, "the party was replaced by whom it transferred the call to")
+    REPLACED = (487, 487, "another call took the place of this one")
     BUSY = (486, 486, "the called party is busy")
     DECLINED = (603, 603, "the called party declined")
     NOT_FOUND = (404, 603, "the called address does not exist or the user is offline")

@@ -32,6 +32,10 @@ class Place:
     host and port of `target`, whatever Contact, Record-Route and OutboundProxy say, as iChat needs it.
     `aor` is the SIP address that the caller is registered as, or would be: its registrar may say which way
     the call goes and ask for its password. "": the caller has none.
+
+    A call that somebody is transferred to has `referred_by`, who asked for it (the value of RFC 3892's
+    header, "" if unknown), and perhaps `replaces`: the call at the target that it takes the place of (the
+    value of RFC 3891's header).
     """
 
     target: str
@@ -40,6 +44,8 @@ class Place:
     contact_user: str = ""
     pinned: bool = False
     aor: str = ""
+    referred_by: str = ""
+    replaces: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,66 @@ class RefuseReoffer:
     ending: Ending
 
 
-LegCommand: TypeAlias = Place | Ring | Answer | Refuse | End | AcceptReoffer | RefuseReoffer
+@dataclass(frozen=True, slots=True)
+class AcceptTransfer:
+    """Whom `TransferAsked` named is called for the other party; `TransferProgress` tells how that goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseTransfer:
+    """The transfer will not be tried; the call goes on as it was."""
+
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class TransferProgress:
+    """How the new call goes, as a SIP status from 100 to 699; from 200 on it is the last word."""
+
+    status: int
+
+
+# --- what goes either way -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """Application data inside an established call: INFO or MESSAGE of SIP. Wants an `InfoAnswered`.
+
+    From a leg: its party has sent it. To a leg: its party shall get it.
+    """
+
+    number: int
+    """Names it in the answer. Never used twice."""
+    method: str
+    """`INFO` or `MESSAGE`."""
+    content_type: str
+    """With its parameters; "" when there is no body."""
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class InfoAnswered:
+    """What became of an `Info`, as a SIP status from 200 to 699."""
+
+    number: int
+    status: int
+
+
+LegCommand: TypeAlias = (
+    Place
+    | Ring
+    | Answer
+    | Refuse
+    | End
+    | AcceptReoffer
+    | RefuseReoffer
+    | AcceptTransfer
+    | RefuseTransfer
+    | TransferProgress
+    | Info
+    | InfoAnswered
+)
 
 
 # --- what a leg tells its bridge ----------------------------------------------------------------------
@@ -128,4 +193,18 @@ class Ended:
     ending: Ending
 
 
-LegEvent: TypeAlias = Rang | Answered | Refused | Confirmed | Reoffered | Ended
+@dataclass(frozen=True, slots=True)
+class TransferAsked:
+    """A party wants the other party to talk to `target` (a URI) instead; see `Place` for the rest.
+
+    Wants `AcceptTransfer` or `RefuseTransfer`.
+    """
+
+    target: str
+    referred_by: str = ""
+    replaces: str = ""
+
+
+LegEvent: TypeAlias = (
+    Rang | Answered | Refused | Confirmed | Reoffered | Ended | TransferAsked | Info | InfoAnswered
+)

@@ -76,11 +76,40 @@ class MediaUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaCandidate:
+    """Somebody new may take the place of `side`: make an offer for them.
+
+    What goes on between the two sides goes on, until `MediaReplace` or for good.
+    """
+
+    request: int
+    side: Side
+    towards: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaReplace:
+    """Somebody new is at `side` from now on, and who was there is not.
+
+    `answers` True: `sdp` is the answer to the offer of the last `MediaCandidate`; the reply is "". False:
+    `sdp` is their offer, and the reply our answer; or it is None, and the reply our offer.
+    """
+
+    request: int
+    side: Side
+    sdp: Sdp | None
+    towards: str
+    answers: bool
+
+
+@dataclass(frozen=True, slots=True)
 class MediaRelease:
     """The call is over: give everything back. Needs no reply and may be said twice."""
 
 
-MediaRequest: TypeAlias = MediaOffer | MediaAnswer | MediaReoffer | MediaUpdate | MediaRelease
+MediaRequest: TypeAlias = (
+    MediaOffer | MediaAnswer | MediaReoffer | MediaUpdate | MediaCandidate | MediaReplace | MediaRelease
+)
 
 
 @dataclass(frozen=True, slots=True)

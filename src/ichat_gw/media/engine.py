@@ -8,6 +8,8 @@ description for its party is made, because only then is it known which of our ad
     MediaOffer     open the other party's ports, offer it what the offerer can (None: what we can)
     MediaAnswer    both ends are known: point the relay at them, answer the offerer (offer, if it made none)
     MediaReoffer   answer a party by ourselves and point the relay at what it says now
+    MediaCandidate offer somebody new a party's place; nothing changes for the party
+    MediaReplace   point the relay at somebody new in a party's place, as after an answer or a re-offer
     MediaUpdate    a party answered an offer of ours: point the relay at it
     MediaRelease   close; the ports come back when the worker has confirmed it
 
@@ -25,12 +27,14 @@ from typing import TypeAlias
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.media import (
     MediaAnswer,
+    MediaCandidate,
     MediaLost,
     MediaOffer,
     MediaReady,
     MediaRefused,
     MediaRelease,
     MediaReoffer,
+    MediaReplace,
     MediaReply,
     MediaRequest,
     MediaUpdate,
@@ -176,7 +180,7 @@ EngineCommand: TypeAlias = ToCall | ToWorker | Statistics | MediaOver
 
 # --- inside -----------------------------------------------------------------------------------------------
 
-_Request: TypeAlias = MediaOffer | MediaAnswer | MediaReoffer | MediaUpdate
+_Request: TypeAlias = MediaOffer | MediaAnswer | MediaReoffer | MediaUpdate | MediaCandidate | MediaReplace
 
 
 @dataclass(slots=True)
@@ -188,6 +192,8 @@ class _Party:
     """The host it signals from, as far as we know."""
     local: LocalSession | None = None
     """Our side of its session; None until its ports are wanted."""
+    candidate: LocalSession | None = None
+    """Our side of the session with who may take its place; on the same ports."""
     opened: bool = False
     described: SessionDescription | None = None
     audio: Audio | None = None
@@ -344,17 +350,20 @@ class RelayEngine:
                 self._fail(call, request, error, now)
 
     def _read(self, request: _Request) -> tuple[SessionDescription | None, Audio | None]:
-        if request.sdp is None:
+        if isinstance(request, MediaCandidate) or request.sdp is None:
             return None, None
         described = SessionDescription.parse(request.sdp)
-        is_offer = isinstance(request, MediaOffer | MediaReoffer)
+        is_offer = isinstance(request, MediaOffer | MediaReoffer) or (
+            isinstance(request, MediaReplace) and not request.answers
+        )
         return described, read_audio(described, self._config.filtered if is_offer else ())
 
     def _check(self, call: _Call, asked: _Asked) -> None:
         """What must hold before anything is changed."""
         request = asked.request
         party = call.parties[request.side]
-        if isinstance(request, MediaAnswer | MediaUpdate) and (party.local is None or not party.opened):
+        needs_ports = isinstance(request, MediaAnswer | MediaUpdate | MediaCandidate | MediaReplace)
+        if needs_ports and (party.local is None or not party.opened):
             raise _CannotMeet(Cause.MEDIA_FAILED, f"the {request.side.value} was offered no media")
         if asked.audio is None or asked.audio.rtp is None:
             return
@@ -387,7 +396,7 @@ class RelayEngine:
     def _open_for(self, call: _Call, asked: _Asked, now: float) -> bool:
         """Open the ports of the party that is to get our description. False: they are open."""
         request = asked.request
-        if isinstance(request, MediaUpdate):
+        if isinstance(request, MediaUpdate | MediaCandidate | MediaReplace):
             return False
         side = request.side if isinstance(request, MediaReoffer) else request.side.other
         party = call.parties[side]
@@ -489,6 +498,10 @@ class RelayEngine:
             case MediaUpdate():
                 self._connect(call, side, asked)
                 sdp = ""
+            case MediaCandidate():
+                sdp = self._offer_place(call, side, asked.request.towards)
+            case MediaReplace():
+                sdp = self._replace(call, side, asked, asked.request)
         for each in Side:
             self._adjust(call, each)
         call.established = True
@@ -520,6 +533,36 @@ class RelayEngine:
             party.local = LocalSession(party.local.id, party.local.address, party.local.port)
         self._connect(call, side, asked)
         return self._make_answer(call, side, asked.audio.direction.mirrored)
+
+    def _offer_place(self, call: _Call, side: Side, towards: str) -> str:
+        """Offer somebody new the place of `side`: a session of its own, on the ports that are there."""
+        party = call.parties[side]
+        party.candidate = self._new_session(party, towards)
+        partner = call.parties[side.other].audio
+        formats = offerable(partner.formats) if partner is not None else self._own_formats()
+        party.candidate = party.candidate.offer(formats, Direction.SENDRECV)
+        return str(party.candidate)
+
+    def _replace(self, call: _Call, side: Side, asked: _Asked, request: MediaReplace) -> str:
+        party = call.parties[side]
+        offered = party.candidate
+        if request.answers and offered is None:
+            raise _CannotMeet(Cause.MEDIA_FAILED, "nobody was offered the place")
+        local = offered if request.answers else self._new_session(party, request.towards)
+        party.local, party.candidate, party.towards = local, None, request.towards
+        party.described, party.audio = asked.described, asked.audio
+        if asked.audio is None:
+            return self._make_offer(call, side, call.parties[side.other].audio, Direction.SENDRECV)
+        self._retarget(call, side)
+        return "" if request.answers else self._make_answer(call, side, asked.audio.direction.mirrored)
+
+    def _new_session(self, party: _Party, towards: str) -> LocalSession:
+        """Our side of a session with somebody new, who has to be within reach of the address in use."""
+        assert party.local is not None
+        address = self._choose_address(towards, None)
+        if address != party.local.address:
+            raise NotAcceptable(f"{towards} cannot be reached from {party.local.address}")
+        return LocalSession(self._rng.getrandbits(31), party.local.address, party.local.port)
 
     def _connect(self, call: _Call, side: Side, asked: _Asked) -> None:
         """Take over what `side` says about itself."""
