@@ -288,3 +288,17 @@ def test_two_devices_of_a_user_call_the_same_number_at_once(world: World) -> Non
     other.hang_up()
     world.run(130.0)
     assert world.left_over() == {}
+
+
+def test_the_gateway_is_stopped_before_its_answer_is_acknowledged(world: World) -> None:
+    """BYE may not be said before the ACK (RFC 3261 15), so the gateway must not leave before it."""
+    world.phone.dial("alice")
+    world.run(0.302)
+    while not world.wire["200"] or not world.heard_by(world.phone, Answered):
+        world.run(0.0001)
+    world.gateway_hears(StopGateway())
+    assert not world.gateway.idle
+    world.run(1.0)
+    assert world.gateway.idle
+    assert world.heard_by(world.phone, Ended)
+    assert world.wire["BYE"] == 2

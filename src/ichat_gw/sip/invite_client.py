@@ -152,6 +152,11 @@ class ClientSession(Session):
 
     # --- the bridge's side --------------------------------------------------------------------------------
 
+    @property
+    def owes_bye(self) -> bool:
+        """Whether the session has still to say BYE, when it may."""
+        return self._usage is not None and self._usage.owes_bye
+
     def command(self, command: LegCommand) -> None:
         """End, or answer an offer of the other side."""
         if self.over:

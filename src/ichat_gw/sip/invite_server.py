@@ -67,6 +67,11 @@ class ServerSession(Session):
 
     # --- the bridge's side --------------------------------------------------------------------------------
 
+    @property
+    def owes_bye(self) -> bool:
+        """Whether the session has still to say BYE, when it may."""
+        return self._usage is not None and self._usage.owes_bye
+
     def command(self, command: LegCommand) -> None:
         """Ring, answer, refuse, end, or answer a re-offer."""
         if self.over:

@@ -67,6 +67,11 @@ class InviteUsage:
         self._pending: Transaction | None = None
         self._said_bye = False
 
+    @property
+    def owes_bye(self) -> bool:
+        """Whether BYE is still to be said, once our 2xx has been acknowledged."""
+        return self._phase is _Phase.CLOSING
+
     # --- the bridge's side --------------------------------------------------------------------------------
 
     def accept(self, transaction: Transaction, sdp: Sdp, *, is_first: bool) -> None:

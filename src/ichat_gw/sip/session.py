@@ -27,6 +27,11 @@ class Session(TransactionUser, ABC):
         self.gone = False
         """Nothing is left: no transaction, no timer."""
 
+    @property
+    @abstractmethod
+    def owes_bye(self) -> bool:
+        """Whether the session has still to say BYE, when it may."""
+
     @abstractmethod
     def command(self, command: LegCommand) -> None:
         """Do what the bridge says; what comes too late or does not fit is ignored."""

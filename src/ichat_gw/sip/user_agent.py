@@ -138,8 +138,9 @@ class UserAgent:
 
     @property
     def unanswered(self) -> int:
-        """How many requests of ours still wait for their final response, or for their look-up."""
-        return self._core.layer.unanswered + self._core.lookups
+        """How many requests of ours are still to be sent, looked up or answered."""
+        owed = sum(session.owes_bye for session in self._sessions.values())
+        return self._core.layer.unanswered + self._core.lookups + owed
 
     @property
     def registrations(self) -> int:
