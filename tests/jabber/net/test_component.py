@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
+from ichat_gw.jabber import stanza_parser
 from ichat_gw.jabber.net import component
 from ichat_gw.jabber.net.component import ComponentStream
 from peers.ports import free_port
@@ -226,6 +227,77 @@ async def test_it_connects_again() -> None:
     assert reasons[3] == "the XMPP server sent something that is not XML"
 
 
+@pytest.mark.parametrize(
+    ("sent", "condition", "why"),
+    [
+        ("<!-- x -->", "restricted-xml", "the XMPP server sent a comment, which XMPP forbids"),
+        ("<?x y?><iq id='late'/>", "restricted-xml", "a processing instruction, which XMPP forbids"),
+        ("<iq>&lol;</iq>", "restricted-xml", "the XMPP server sent an entity"),
+        ("<iq></presence>", "not-well-formed", "the XMPP server sent something that is not XML"),
+        ("<iq>" + "x" * 70_000, "policy-violation", "limit the size of stanzas in its configuration"),
+    ],
+)
+async def test_what_may_not_be_sent(
+    sent: str, condition: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stanza_parser, "HARD_MAX_OCTETS", 60_000)
+    said: list[str] = []
+
+    async def script(line: Line) -> None:
+        await line.accept()
+        line.say(f"<iq id='before'/>{sent}")
+        said.append(await line.until("</stream:stream>"))
+
+    async with server(script, accept_and_stay) as port, running(Watched(port)) as watched:
+        await watched.up()
+        assert (await watched.stanza()).get("id") == "before"
+        assert why in await watched.down()
+        await watched.up()
+        assert watched.heard.empty()
+    named = "xmlns='urn:ietf:params:xml:ns:xmpp-streams'"
+    assert said == [f"<stream:error><{condition} {named}/></stream:error></stream:stream>"]
+
+
+async def test_a_dtd_before_the_stream() -> None:
+    async def script(line: Line) -> None:
+        await line.until(">")
+        line.say("<?xml version='1.0'?><!DOCTYPE s [<!ENTITY a 'ha'>]>" + HEADER.partition("?>")[2])
+        await line.reader.read()
+
+    async with server(script) as port, running(Watched(port)) as watched:
+        assert await watched.down() == "the XMPP server sent a DTD, which XMPP forbids"
+
+
+async def test_what_is_refused_to_one_who_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(component, "CLOSE_SECONDS", 0.05)
+
+    async def script(line: Line) -> None:
+        await line.accept()
+        await line.until("<iq/>")
+        line.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        line.say("<!-- -->")
+        await asyncio.sleep(SOON)
+
+    async with server(script, accept_and_stay) as port, running(Watched(port)) as watched:
+        await watched.up()
+        watched.stream.send("<iq/>" + " " * 8_000_000)
+        assert "a comment" in await watched.down()
+        await watched.up()
+
+
+async def test_a_stanza_beyond_the_limits_costs_no_stream() -> None:
+    async def script(line: Line) -> None:
+        await line.accept()
+        line.say(f"<iq id='deep'>{'<q>' * 1000}{'</q>' * 1000}</iq><iq id='long'>{'x' * 300_000}</iq><iq/>")
+        await line.until("</stream:stream>")
+
+    async with server(script) as port, running(Watched(port)) as watched:
+        for _ in range(2):
+            assert len(await watched.stanza()) == 0
+        await watched.stanza()
+        assert watched.downs.empty()
+
+
 async def test_told_to_reconnect() -> None:
     async with server(accept_and_stay) as port, running(Watched(port)) as watched:
         watched.stream.reconnect("too early, there is nothing to break")
@@ -283,13 +355,13 @@ async def test_a_steady_stream_makes_the_next_pause_short(monkeypatch: pytest.Mo
 # --- what goes wrong, in plain words --------------------------------------------------------------------
 
 
-def stream_error(condition: str, text: str = "") -> Callable[[Line], Awaitable[None]]:
+def stream_error(condition: str, text: str = "", rest: str = "") -> Callable[[Line], Awaitable[None]]:
     named = "xmlns='urn:ietf:params:xml:ns:xmpp-streams'"
     words = f"<text {named}>{text}</text>" if text else ""
 
     async def script(line: Line) -> None:
         await line.until(">")
-        line.say(f"{HEADER}<stream:error><{condition} {named}/>{words}</stream:error></stream:stream>")
+        line.say(f"{HEADER}<stream:error><{condition} {named}/>{words}</stream:error></stream:stream>{rest}")
 
     return script
 
@@ -312,6 +384,11 @@ async def test_stream_errors(condition: str, start: str) -> None:
 
 async def test_a_stream_error_without_words() -> None:
     async with server(stream_error("reset")) as port, running(Watched(port)) as watched:
+        assert await watched.down() == "the XMPP server ended the stream: reset"
+
+
+async def test_a_stream_error_and_nonsense_behind_it() -> None:
+    async with server(stream_error("reset", rest="<!-- -->")) as port, running(Watched(port)) as watched:
         assert await watched.down() == "the XMPP server ended the stream: reset"
 
 

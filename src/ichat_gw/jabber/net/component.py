@@ -1,8 +1,9 @@
-"""The XEP-0114 stream: slixmpp's component, reduced to the connection, the parser and the handshake.
+"""The XEP-0114 stream: slixmpp's component, reduced to the connection and the handshake.
 
 slixmpp would build a stanza object of every element and run it past a dozen matchers and its own roster
-(241 us for a presence); here each element goes to `on_stanza` as the parser made it. slixmpp also does not
-connect again by itself; `ComponentStream.run` does, with a pause that grows from 1 to 60 seconds.
+(241 us for a presence); here each element goes to `on_stanza` as the parser made it. Its parser knows no
+limits and takes what XMPP forbids; ours is `ichat_gw.jabber.stanza_parser`. slixmpp also does not connect
+again by itself; `ComponentStream.run` does, with a pause that grows from 1 to 60 seconds.
 """
 
 import asyncio
@@ -16,6 +17,8 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from slixmpp import ComponentXMPP
+
+from ichat_gw.jabber.stanza_parser import StanzaParser, XmlRefused
 
 CONNECT_SECONDS = 10.0
 """How long opening the TCP connection may take."""
@@ -60,8 +63,31 @@ class _Component(ComponentXMPP):
         self._on_up = on_up
         self._on_stanza = on_stanza
 
-    # COMPAT slixmpp 1.17: the four methods below replace its own of the same names, so that there is no
-    # send queue (whose task nobody would own), no stanza object and no handler.
+    # COMPAT slixmpp 1.17: `init_parser`, `data_received` and `start_stream_handler` replace its own of the
+    # same names, so that there is no stanza object, no handler, and no send queue, whose task nobody owns.
+
+    def init_parser(self) -> None:
+        """A connection was opened."""
+        self._stream = StanzaParser(self.start_stream_handler, self._take, self.abort)
+
+    def data_received(self, data: bytes | str) -> None:
+        """Read what came."""
+        try:
+            self._stream.feed(data)
+        except XmlRefused as error:
+            self._refuse(error)
+
+    def _refuse(self, error: XmlRefused) -> None:
+        """Say which rule was broken (RFC 6120 4.9), then close."""
+        if self._trouble:
+            return
+        self._trouble = str(error)
+        condition = f"<{error.condition} xmlns='{_CONDITIONS[1:-1]}'/>"
+        self.send_raw(f"<stream:error>{condition}</stream:error>{self.stream_footer}")
+        assert self.transport is not None
+        self.transport.close()
+        # Who sends such things may also not read.
+        asyncio.get_running_loop().call_later(CLOSE_SECONDS, self.abort)
 
     def start_stream_handler(self, xml: Element) -> None:
         """The server opened its stream: prove that we know the secret (XEP-0114, 3)."""
@@ -71,7 +97,7 @@ class _Component(ComponentXMPP):
         proof = hashlib.sha1(f"{xml.get('id', '')}{self.secret}".encode()).hexdigest()
         self.send_raw(f"<handshake>{proof}</handshake>")
 
-    def _spawn_event(self, xml: Element) -> None:
+    def _take(self, xml: Element) -> None:
         """A whole element has come."""
         if xml.tag == _STREAMS + "error":
             self.give_up(_explain(xml, str(self.boundjid)))
@@ -85,18 +111,6 @@ class _Component(ComponentXMPP):
             # At once, for a stanza may follow in the same packet.
             self.accepted.set_result(None)
             self._on_up()
-
-    def send(self, data: Any, use_filters: bool = True) -> None:
-        """Take what slixmpp itself sends: a stream error, before it disconnects."""
-        self._trouble = self._trouble or "the XMPP server sent something that is not XML"
-        self.send_raw(str(data))
-
-    def disconnect(
-        self, wait: float = 2.0, reason: str | None = None, ignore_send_queue: bool = False
-    ) -> asyncio.Future[Any]:
-        """Break the connection at once; slixmpp would wait for its send queue."""
-        self.abort()
-        return self.ended
 
     def give_up(self, why: str) -> None:
         """Break the connection and say why."""
