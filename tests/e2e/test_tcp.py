@@ -48,6 +48,7 @@ async def test_a_phone_on_tcp_is_hung_up_on(tcp_stage: Stage) -> None:
     dialling = tcp_stage.phone.dial_and_wait(tcp_stage.gateway.address, "alice")
     tcp_stage.ichat.on_request = "accept"
     await tcp_stage.ichat.wait_for("established")
+    await dialling.until("SIP ACK", way="out")
     tcp_stage.ichat.sip.hang_up()
     result = await dialling.result()
     assert "SIP/2.0/TCP" in result.first("in", "SIP BYE")["via"]
