@@ -18,6 +18,7 @@ from ichat_gw.call.leg import (
 )
 from ichat_gw.sip.events import Resolved, SessionGone
 from ichat_gw.sip.message import Request
+from ichat_gw.sip.replies import ALLOW
 from ichat_gw.sip.user_agent import UserAgentConfig
 from tests.sip.ladder import Ladder, Peer, sdp
 
@@ -61,7 +62,7 @@ def test_call_answered_and_hung_up_by_the_callee() -> None:
 
 
 def test_the_requests_look_like_the_originals() -> None:
-    """reference/traces/10_ichat_to_sip_established.txt, less what we do not do (100rel, timer)."""
+    """reference/traces/10_ichat_to_sip_established.txt, less what we do not do."""
     ladder, phone, call, invite = calling()
     assert invite.headers.items() == [
         ("Via", "SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bKt4;rport"),
@@ -71,9 +72,12 @@ def test_the_requests_look_like_the_originals() -> None:
         ("From", '"alice" <sip:alice@example.com>;tag=t3'),
         ("Call-ID", "t2"),
         ("CSeq", "1 INVITE"),
+        ("Session-Expires", "1800"),
+        ("Min-SE", "90"),
         ("Accept-Language", "en"),
-        ("Allow", "INVITE, ACK, CANCEL, OPTIONS, BYE, INFO, MESSAGE"),
+        ("Allow", ", ".join(ALLOW)),
         ("Content-Type", "application/sdp"),
+        ("Supported", "timer, 100rel"),
         ("User-Agent", "ichat-gw"),
         ("Content-Length", str(len(sdp("offer")))),
     ]
@@ -273,7 +277,7 @@ def test_requests_of_the_callee_before_it_answers() -> None:
     ladder, phone, call, invite = calling()
     phone.answers(invite, 180)
     ladder.hears(call, Rang())
-    for method, status in (("INFO", 200), ("OPTIONS", 200), ("INVITE", 491), ("BYE", 481), ("UPDATE", 405)):
+    for method, status in (("INFO", 200), ("OPTIONS", 200), ("INVITE", 491), ("BYE", 481), ("PRACK", 481)):
         phone.sends(method)
         phone.gets(status)
     phone.sends("INFO", seq=1)

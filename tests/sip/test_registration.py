@@ -7,6 +7,7 @@ from ichat_gw.config.credentials import SipCredentials
 from ichat_gw.sip.authentication import Trust
 from ichat_gw.sip.events import Flow, RegistrationFailed, Resolved, StartRegistration, StopRegistration
 from ichat_gw.sip.message import Request
+from ichat_gw.sip.replies import ALLOW
 from ichat_gw.sip.user_agent import UserAgentConfig
 from tests.sip.digest_server import PASSWORD, answer_in, asks, is_right
 from tests.sip.ladder import OURS, Ladder, Peer
@@ -45,7 +46,7 @@ def test_the_register_looks_like_the_originals_but_for_path() -> None:
     ladder.act(StartRegistration(AOR))
     request = registrar.gets_request("REGISTER")
     assert request.uri == "sip:example.com"
-    methods = "INVITE,ACK,CANCEL,OPTIONS,BYE,INFO,MESSAGE"
+    methods = ",".join(ALLOW)
     assert request.headers.items()[1:] == [
         ("Max-Forwards", "70"),
         ("Contact", f'<sip:alice@192.0.2.1:5070;rinstance=t2>;methods="{methods}"'),
@@ -55,7 +56,7 @@ def test_the_register_looks_like_the_originals_but_for_path() -> None:
         ("CSeq", "1 REGISTER"),
         ("Expires", "3600"),
         ("Accept-Language", "en"),
-        ("Allow", "INVITE, ACK, CANCEL, OPTIONS, BYE, INFO, MESSAGE"),
+        ("Allow", ", ".join(ALLOW)),
         ("Supported", "path"),
         ("User-Agent", "ichat-gw"),
         ("Content-Length", "0"),

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import End, Refuse, Ring
 from ichat_gw.sip.events import Dropped, Flow, InviteReceived, Received, Send, ToSession
+from ichat_gw.sip.replies import ALLOW
 from ichat_gw.sip.user_agent import UserAgent, UserAgentConfig
 from tests.sip.ladder import OURS, Ladder, sdp, tokens
 from tests.sip.torture import ALL, CALL, Torture
 
+OUTSIDE = ", ".join(method for method in ALLOW if method != "MESSAGE")
 FLOW = Flow("UDP", OURS, ("192.0.2.9", 5060))
 
 
@@ -23,7 +25,8 @@ def test_options_is_answered_with_what_we_can() -> None:
     for max_forwards in ("70", "0"):
         phone.sends("OPTIONS", Max_Forwards=max_forwards)
         response = phone.gets_response(200)
-        assert response.headers.get("Allow") == "INVITE, ACK, CANCEL, OPTIONS, BYE, INFO, MESSAGE"
+        assert response.headers.get("Allow") == ", ".join(ALLOW)
+        assert response.headers.get("Supported") == "timer, 100rel"
         assert response.headers.get("Accept") == "application/sdp"
         assert response.to.tag
         phone.to_tag = ""
@@ -33,12 +36,12 @@ def test_options_is_answered_with_what_we_can() -> None:
 @pytest.mark.parametrize(
     ("method", "fields", "status", "header"),
     [
-        ("MESSAGE", {}, 405, ("Allow", "INVITE, ACK, CANCEL, OPTIONS, BYE, INFO")),
-        ("REGISTER", {}, 405, ("Allow", "INVITE, ACK, CANCEL, OPTIONS, BYE, INFO")),
-        ("FROBNICATE", {}, 405, ("Allow", "INVITE, ACK, CANCEL, OPTIONS, BYE, INFO")),
+        ("MESSAGE", {}, 405, ("Allow", OUTSIDE)),
+        ("REGISTER", {}, 405, ("Allow", OUTSIDE)),
+        ("FROBNICATE", {}, 405, ("Allow", OUTSIDE)),
         ("INVITE", {"uri": "tel:+1555"}, 416, None),
         ("INVITE", {"uri": "sips:a@192.0.2.1"}, 416, None),
-        ("INVITE", {"Require": "100rel, timer"}, 420, ("Unsupported", "100rel, timer")),
+        ("INVITE", {"Require": "timer, x, 100rel, Y"}, 420, ("Unsupported", "x, y")),
         ("INVITE", {"Max_Forwards": "0"}, 483, None),
         ("INVITE", {"sdp": "x", "Content_Type": "text/plain"}, 415, ("Accept", "application/sdp")),
         ("INVITE", {"sdp": "x", "Content_Type": ""}, 415, ("Accept", "application/sdp")),
@@ -46,6 +49,9 @@ def test_options_is_answered_with_what_we_can() -> None:
         ("INVITE", {"Accept": "text/plain"}, 406, None),
         ("BYE", {}, 481, None),
         ("INFO", {}, 481, None),
+        ("PRACK", {}, 481, None),
+        ("UPDATE", {}, 481, None),
+        ("INVITE", {"Session_Expires": "89", "Supported": "timer"}, 422, ("Min-SE", "90")),
         ("CANCEL", {}, 481, None),
         ("BYE", {"To": "<sip:a@b>;tag=long-gone"}, 481, None),
         ("INVITE", {"To": "<sip:a@b>;tag=long-gone"}, 481, None),

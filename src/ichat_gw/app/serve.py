@@ -295,6 +295,7 @@ def _machine(settings: Settings) -> Gateway:
             registration_time=settings.registration_time,
             registration_retry_time=settings.registration_retry_time,
             max_sessions=MAX_SESSIONS,
+            session_expires=settings.session_expires,
             trust=Trust(settings.sip_credentials, _written_domains(settings)),
         ),
         lambda: secrets.token_hex(12),

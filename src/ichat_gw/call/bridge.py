@@ -434,7 +434,6 @@ def _rows() -> dict[tuple[State, str], tuple[_Action, State]]:
         (s.CALLING, "callee rang"): (b._ring_caller, s.RINGING),
         (s.CONNECTING, "answer ready"): (b._answer_caller, s.ANSWERED),
         (s.CONNECTING, "answer refused"): (b._refuse_and_end, s.OVER),
-        (s.CONNECTING, "update refused"): (b._refuse_and_end, s.OVER),
         (s.CONNECTING, "callee ended"): (b._refuse_caller, s.OVER),
         (s.CONNECTING, "callee info"): (b._refuse_info, s.CONNECTING),
         (s.ANSWERED, "caller confirmed"): (b._take_late_answer, s.TALKING),
@@ -450,6 +449,7 @@ def _rows() -> dict[tuple[State, str], tuple[_Action, State]]:
     for waiting in (s.CALLING, s.RINGING, s.CONNECTING):
         rows |= {
             (waiting, "caller ended"): (b._end_callee, s.OVER),
+            (waiting, "update refused"): (b._refuse_and_end, s.OVER),
             (waiting, "stop"): (b._refuse_and_end, s.OVER),
             (waiting, "media lost"): (b._refuse_and_end, s.OVER),
         }
@@ -467,12 +467,13 @@ def _rows() -> dict[tuple[State, str], tuple[_Action, State]]:
             (connected, "stop"): (b._end_both, s.OVER),
             (connected, "media lost"): (b._end_both, s.OVER),
         }
-    for answered in (s.CONNECTING, s.ANSWERED, s.TALKING):
+    # A SIP callee may agree on media, and change it, before it answers (RFC 3262, RFC 3311).
+    for placed in (s.CALLING, s.RINGING, s.CONNECTING, s.ANSWERED, s.TALKING):
         rows |= {
-            (answered, "callee reoffered"): (b._reoffer, answered),
-            (answered, "callee confirmed"): (b._take_late_answer, answered),
-            (answered, "reoffer ready"): (b._accept_reoffer, answered),
-            (answered, "reoffer refused"): (b._refuse_reoffer, answered),
+            (placed, "callee reoffered"): (b._reoffer, placed),
+            (placed, "callee confirmed"): (b._take_late_answer, placed),
+            (placed, "reoffer ready"): (b._accept_reoffer, placed),
+            (placed, "reoffer refused"): (b._refuse_reoffer, placed),
         }
     return rows
 

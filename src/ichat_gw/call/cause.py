@@ -67,11 +67,15 @@ _BY_STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """An end: its cause, the SIP status it came with (300..699, or None), and words about the case."""
+    """An end: its cause, the SIP status it came with (300..699, or None), and words about the case.
+
+    `warning` is the code of RFC 3261 section 20.43 (300 to 399) for what is wrong with a session description.
+    """
 
     cause: Cause
     status: int | None = None
     text: str = ""
+    warning: int | None = None
 
     @classmethod
     def from_status(cls, status: int, text: str = "") -> "Ending":

@@ -179,6 +179,19 @@ class Settings(BaseModel):
             "How long to wait after a failed registration before trying again.",
         ),
     ] = 120
+    session_expires: Annotated[
+        int,
+        Row(
+            Section.SIP,
+            "SessionExpires",
+            kinds.whole(0, _DAY, "seconds"),
+            "How long a call with a SIP phone lives without a sign of the phone (session timers, RFC 4028): "
+            "a call whose other end has vanished is hung up. Half of it is the interval of the refreshes. "
+            "1 to 89 count as 90. 0 asks for none, but a phone that wants a session timer still gets it. "
+            "Never asked of iChat.",
+            new=True,
+        ),
+    ] = 1800
     sip_credentials: Annotated[
         tuple[SipCredentials, ...],
         Row(

@@ -369,7 +369,7 @@ class RelayEngine:
             return
         host, port = asked.audio.rtp
         if party.local is not None and not same_family(host, party.local.address):
-            raise NotAcceptable(f"its address {host} cannot be reached from {party.local.address}")
+            raise NotAcceptable(f"its address {host} cannot be reached from {party.local.address}", 301)
         if self._circles(call, request.side, (host, port)):
             raise NotAcceptable(f"its address {host}:{port} would send media round in a circle")
 
@@ -423,7 +423,7 @@ class RelayEngine:
         except GatewayError as error:
             raise _CannotMeet(Cause.MEDIA_FAILED, str(error)) from error
         if host and not same_family(address, host):
-            raise NotAcceptable(f"its address {host} cannot be reached from {address}")
+            raise NotAcceptable(f"its address {host} cannot be reached from {address}", 301)
         return address
 
     def _open(self, call: _Call, side: Side) -> None:
@@ -679,7 +679,8 @@ class RelayEngine:
         elif isinstance(error, InvalidSdp):
             ending = Ending(Cause.MALFORMED, text=str(error))
         else:
-            ending = Ending(Cause.NOT_ACCEPTABLE, text=str(error))
+            warning = error.warning if isinstance(error, NotAcceptable) else None
+            ending = Ending(Cause.NOT_ACCEPTABLE, text=str(error), warning=warning)
         self._out.append(ToCall(handle, MediaRefused(request, ending)))
 
     # --- the worker ---------------------------------------------------------------------------------------

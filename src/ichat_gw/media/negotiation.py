@@ -28,7 +28,14 @@ Address: TypeAlias = tuple[str, int]
 
 
 class NotAcceptable(GatewayError):
-    """The description is well-formed, but there is no stream in it that both sides can use (488)."""
+    """The description is well-formed, but there is no stream in it that both sides can use (488).
+
+    `warning` says what is wrong with it, as a warn-code of RFC 3261 section 20.43.
+    """
+
+    def __init__(self, text: str, warning: int = 399) -> None:
+        super().__init__(text)
+        self.warning = warning
 
 
 class Direction(Enum):
@@ -98,19 +105,20 @@ def read_audio(description: SessionDescription, filtered: Container[int] = ()) -
     Payload types in `filtered` (CodecIdFilterList) are taken for absent. Raises `NotAcceptable` when no
     section has plain RTP audio, a port, an address of ours to send to and a codec that we carry.
     """
-    reason = "it has no audio"
+    reason, warning = "it has no audio", 304
     for index, section in enumerate(description.sections):
         if section.kind.lower() != "audio":
             continue
         if section.port == 0:
-            reason = "its audio is switched off (port 0)"
+            reason, warning = "its audio is switched off (port 0)", 304
         elif section.protocol.upper() != "RTP/AVP":
-            reason = f"audio over {section.protocol} is not supported, only RTP/AVP"
+            reason, warning = f"audio over {section.protocol} is not supported, only RTP/AVP", 302
         elif not (formats := _formats(section, filtered)):
             reason = f"none of its audio codecs ({' '.join(section.formats) or 'none'}) can be used"
+            warning = 305
         else:
             return _audio(description, index, formats)
-    raise NotAcceptable(reason)
+    raise NotAcceptable(reason, warning)
 
 
 def _formats(section: MediaSection, filtered: Container[int]) -> tuple[Format, ...]:
@@ -154,9 +162,9 @@ def _host(connection: Connection) -> str:
     """An address that media may be sent to. Names are not looked up, groups of hosts not flooded."""
     ip = connection.ip
     if ip is None:
-        raise NotAcceptable(f"its address {connection.address!r} is a name; numbers are needed")
+        raise NotAcceptable(f"its address {connection.address!r} is a name; numbers are needed", 300)
     if ip.is_unspecified or ip.is_multicast or str(ip) == "255.255.255.255":
-        raise NotAcceptable(f"its address {ip} does not name one host")
+        raise NotAcceptable(f"its address {ip} does not name one host", 300)
     return str(ip)
 
 

@@ -5,6 +5,7 @@ and registrations. Each derives from `TransactionUser` and is told through its m
 acts through the one `Core`, which puts the results in the order in which they happened.
 """
 
+import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -49,6 +50,8 @@ class UserAgentConfig:
     """REGISTER requests waiting for their response at one time; more wait for their turn."""
     registrar_checks: bool = True
     """Ask each registrar now and then whether it remembers us."""
+    session_expires: int = 1800
+    """Asked for in Session-Expires (RFC 4028); 0: no session timer unless the other end wants one."""
     max_sessions: int = 2000
     """INVITE sessions at one time, of both directions, those included that are fading out; more get 503."""
     trust: Trust = field(default_factory=Trust)
@@ -82,10 +85,17 @@ class TransactionUser:
 class Core:
     """The outbox, the clock and the transaction layer, for one call of `receive` or `expire` at a time."""
 
-    def __init__(self, config: UserAgentConfig, token: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        config: UserAgentConfig,
+        token: Callable[[], str],
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self.config = config
         self.times = config.times
         self.token = token
+        self.chance = chance
+        """Gives numbers from 0 to 1, for waits that must not be the same at both ends."""
         self.layer = TransactionLayer(config.times)
         self.out: list[UserAgentCommand] = []
         self.now = 0.0

@@ -3,6 +3,8 @@
 A dialog builds its requests without Via, because only who sends them knows from where.
 """
 
+import re
+
 from ichat_gw.addressing.sip_uri import InvalidSipUri, NameAddr, SipUri
 from ichat_gw.sip.events import Flow
 from ichat_gw.sip.message import Headers, Request, Response
@@ -20,6 +22,7 @@ class Dialog:
     """
 
     __slots__ = (
+        "allows_update",
         "call_id",
         "confirmed",
         "contact",
@@ -67,6 +70,8 @@ class Dialog:
         self.pinned = pinned
         self.confirmed = False
         """False while the dialog is early (no 2xx yet)."""
+        self.allows_update = False
+        """The other end has said that it takes UPDATE (RFC 3311)."""
 
     @classmethod
     def of_server(cls, invite: Request, local_tag: str, contact: str, pinned_to: str | None) -> "Dialog":
@@ -75,7 +80,7 @@ class Dialog:
         `pinned_to` is the URI that requests go to when the dialog is pinned, or None.
         """
         to = invite.headers.get("To") or ""
-        return cls(
+        dialog = cls(
             invite.call_id,
             f"{to};tag={local_tag}",
             local_tag,
@@ -87,6 +92,8 @@ class Dialog:
             contact=contact,
             pinned=pinned_to is not None,
         )
+        dialog._note_allow(invite)
+        return dialog
 
     @classmethod
     def of_client(cls, invite: Request, response: Response, contact: str, pinned: bool) -> "Dialog":
@@ -109,13 +116,18 @@ class Dialog:
         """Take target and route set from a response to our INVITE; the 2xx overrules (13.2.2.4)."""
         if not self.pinned:
             self.route_set = tuple(str(route) for route in reversed(response.record_routes))
-            self.refresh(response)
+        self.refresh(response)
         self.confirmed = response.status >= 200
 
     def refresh(self, message: Request | Response) -> None:
         """Take the remote target from the Contact of a target refresh (section 12.2), if it has one."""
+        self._note_allow(message)
         if not self.pinned and message.contact is not None:
             self.remote_target = message.contact.uri
+
+    def _note_allow(self, message: Request | Response) -> None:
+        if lines := message.headers.get_all("Allow"):
+            self.allows_update = "UPDATE" in re.split(r"[,\s]+", " ".join(lines).upper())
 
     def in_order(self, request: Request) -> bool:
         """Count a request of theirs; False if it comes behind a later one (500, section 12.2.2)."""

@@ -118,6 +118,8 @@ class InviteReceived:
     flow: Flow
     user_agent: str
     """The User-Agent header, or ""."""
+    max_forwards: int = 70
+    """How many hops the call may still make, this gateway included: 1 to 255."""
 
 
 @dataclass(frozen=True, slots=True)

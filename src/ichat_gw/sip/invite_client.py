@@ -8,15 +8,19 @@
 
 One INVITE can be answered several times, by the branches of a forking proxy. The first 2xx is the call;
 every other is acknowledged and hung up at once. The same goes for the 2xx that crosses our CANCEL.
+
+A call that is redirected, or refused because its session interval is too small, begins again with the next
+CSeq number and the same Call-ID and From tag; `redirection` says where it goes.
 """
 
 from contextlib import suppress
 
-from ichat_gw.addressing.sip_uri import NameAddr, SipUri
+from ichat_gw.addressing.sip_uri import InvalidSipUri, NameAddr, SipUri, clean_text
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import (
     AcceptReoffer,
     Answered,
+    Confirmed,
     End,
     LegCommand,
     Place,
@@ -24,17 +28,24 @@ from ichat_gw.call.leg import (
     Refuse,
     Refused,
     RefuseReoffer,
+    Reoffered,
     Sdp,
 )
 from ichat_gw.errors import GatewayError
+from ichat_gw.sip import reliable, session_timer
 from ichat_gw.sip.authentication import CHALLENGES, Authentication, Unanswerable
 from ichat_gw.sip.core import Core
 from ichat_gw.sip.dialog import Dialog, contact_uri
+from ichat_gw.sip.early_dialog import EarlyDialog
 from ichat_gw.sip.events import Flow, Resolved, SessionId
 from ichat_gw.sip.invite_usage import InviteUsage
 from ichat_gw.sip.message import Headers, Request, Response
+from ichat_gw.sip.next_hop import NextHop
+from ichat_gw.sip.reason_header import reason_for
+from ichat_gw.sip.redirection import Targets
 from ichat_gw.sip.replies import ACCEPT, ALLOW, LANGUAGE, Replies, sdp_of
 from ichat_gw.sip.session import Session
+from ichat_gw.sip.session_timer import SessionTimer
 from ichat_gw.sip.transaction import Transaction, cancel_for
 
 MAX_FORKS = 16
@@ -55,6 +66,14 @@ class ClientSession(Session):
         """The way that the caller's registrar wants the INVITE to take (RFC 3608), as Route values."""
         self._number = 1
         """The CSeq number of the INVITE."""
+        self._target = place.target
+        """Whom it calls: `place.target`, until the call is redirected."""
+        self._targets: Targets | None = None
+        # COMPAT iChat: knows neither session timers nor reliable provisional responses.
+        wanted = 0 if place.pinned else core.config.session_expires
+        self._timer = SessionTimer(wanted, owns_call_id=True)
+        # Without an offer of ours a reliable response would bring one, to be answered before the callee is.
+        self._takes_reliable = not place.pinned and place.offer is not None
         self._may_ask: set[tuple[bool, tuple[str, int]]] = set()
         """Who is answered when they ask for a password, by transport and address: see `authentication.py`."""
         self._authentication = Authentication(core.config.trust.credentials, _user_of(place.aor), core.token)
@@ -65,9 +84,10 @@ class ClientSession(Session):
         """A provisional response came for the INVITE that is under way."""
         self._rang = False
         self._cancelled = False
-        self._dialogs: dict[str, Dialog] = {}
-        """Early and confirmed, by the other end's tag."""
-        self._early_sdp: dict[str, Sdp] = {}
+        self._ending = Ending(Cause.CANCELLED)
+        """Why it is cancelled, if it is."""
+        self._branches: dict[str, EarlyDialog] = {}
+        """Early and confirmed dialogs, by the other end's tag."""
         self._acks: dict[str, tuple[bytes, Flow] | None] = {}
         """The ACK sent for each 2xx, by tag; None while it waits for its flow or for our answer."""
         self._usage: InviteUsage | None = None
@@ -77,7 +97,7 @@ class ClientSession(Session):
     def begin(self) -> None:
         """Look up where the call goes."""
         try:
-            SipUri.parse(self._place.target)
+            self._targets = Targets(self._place.target)
         except GatewayError as error:
             self.say(Refused(Ending(Cause.MALFORMED, text=f"the address cannot be called: {error}")))
             return
@@ -92,7 +112,7 @@ class ClientSession(Session):
         """Where the INVITE goes first (section 8.1.2)."""
         if self._proxy is None and self._service_route:
             return NameAddr.parse(self._service_route[0]).uri
-        return self._proxy or self._place.target
+        return self._proxy or self._target
 
     def _next_hop_may_ask(self) -> bool:
         """The rule in `authentication.py`, for the INVITE."""
@@ -101,7 +121,7 @@ class ClientSession(Session):
             return not place.pinned
         if self._service_route:
             return trust.covers(place.aor)
-        return trust.covers_call(place.aor, place.target)
+        return trust.covers_call(place.aor, self._target)
 
     def _resolved(self, answer: Resolved) -> None:
         self._flows = list(answer.flows)
@@ -110,7 +130,7 @@ class ClientSession(Session):
         if self._flows:
             self._try_next()
         else:
-            self.say(Refused(Ending(Cause.UNREACHABLE, text=answer.text)))
+            self._target_failed(Ending(Cause.UNREACHABLE, text=answer.text))
 
     def _try_next(self) -> None:
         """Send the INVITE to the next flow: the same request in a new transaction (RFC 3263 4.3)."""
@@ -119,15 +139,17 @@ class ClientSession(Session):
         flow = self._flows.pop(0)
         try:
             # COMPAT iChat: its address may refuse until its own pinhole datagram has opened the way.
-            pinned = self._place.pinned
-            self._invite = self.core.begin(self, self._request(flow), flow, patient=pinned, pinned=pinned)
+            pinned, invite = self._place.pinned, self._request(flow)
+            if self._number > 1 and _asker(flow) in self._may_ask:
+                self._authentication.sign(invite)
+            self._invite = self.core.begin(self, invite, flow, patient=pinned, pinned=pinned)
         except GatewayError as error:
             self.say(Refused(Ending(Cause.MALFORMED, text=f"the call cannot be written as SIP: {error}")))
 
     def _request(self, flow: Flow) -> Request:
         place, config = self._place, self.core.config
         caller = NameAddr(place.caller.display_name, _as_sip(place.caller.address))
-        headers = Headers([("Max-Forwards", "70")])
+        headers = Headers([("Max-Forwards", str(place.max_forwards))])
         proxy = self._proxy
         routes = list(self._service_route)
         if proxy and SipUri.parse(proxy).has_param("lr") and routes[:1] != [f"<{proxy}>"]:
@@ -139,15 +161,20 @@ class ClientSession(Session):
         headers.add("From", str(caller.with_tag(self.local_tag)))
         headers.add("Call-ID", self.call_id)
         headers.add("CSeq", f"{self._number} INVITE")
+        for name, value in self._timer.ask():
+            headers.add(name, value)
         headers.add("Accept-Language", LANGUAGE)
         headers.add("Allow", ", ".join(ALLOW))
         if place.offer is not None:
             headers.add("Content-Type", ACCEPT)
+        if not place.pinned:
+            extensions = (session_timer.OPTION, *((reliable.OPTION,) if self._takes_reliable else ()))
+            headers.add("Supported", ", ".join(extensions))
         headers.add("User-Agent", config.name)
-        return Request("INVITE", place.target, headers, (place.offer or "").encode("utf-8", "replace"))
+        return Request("INVITE", self._target, headers, (place.offer or "").encode("utf-8", "replace"))
 
     def _contact(self, flow: Flow) -> str:
-        secure = SipUri.parse(self._place.target).scheme == "sips"
+        secure = SipUri.parse(self._target).scheme == "sips"
         return f"<{contact_uri(self._place.contact_user or None, flow, secure=secure)}>"
 
     # --- the bridge's side --------------------------------------------------------------------------------
@@ -162,26 +189,36 @@ class ClientSession(Session):
         if self.over:
             return
         match command:
-            case End() | Refuse():
-                self._end()
+            case End(ending) | Refuse(ending):
+                self._end(ending)
             case AcceptReoffer(sdp) if self._owed_ack is not None:
                 dialog, self._owed_ack = self._owed_ack, None
+                assert self._usage is not None
+                self._usage.sdp = sdp
                 self._acknowledge(dialog, sdp)
             case AcceptReoffer(sdp) if self._usage is not None:
                 self._usage.accept_reoffer(sdp)
             case RefuseReoffer(ending) if self._usage is not None and self._owed_ack is None:
                 self._usage.refuse_reoffer(ending)
+            case AcceptReoffer(sdp) if self._usage is None:
+                for branch in self._branches.values():
+                    branch.accept(sdp)
+            case RefuseReoffer(ending) if self._usage is None:
+                for branch in self._branches.values():
+                    branch.refuse(ending)
             case _:
                 pass
 
-    def _end(self) -> None:
+    def _end(self, ending: Ending) -> None:
         self.over = True
+        self._ending = ending
+        self._close_branches()
         if self._usage is not None:
             if self._owed_ack is not None:
                 # There is no way to refuse an offer in an ACK.
                 self._acknowledge(self._owed_ack, None)
                 self._owed_ack = None
-            self._usage.end()
+            self._usage.end(ending)
         elif self._invite is None:
             self.core.forget(self)
         else:
@@ -193,6 +230,8 @@ class ClientSession(Session):
     def _send_cancel(self) -> None:
         assert self._invite is not None
         cancel = cancel_for(self._invite.request, self.core.config.name)
+        if not self._place.pinned and (reason := reason_for(self._ending)) is not None:
+            cancel.headers.add("Reason", reason)
         self.core.begin(self, cancel, self._invite.flow)
         # Section 9.1: a server of RFC 2543 may never send the 487.
         self.core.wake(self, GIVE_UP, self.core.times.give_up)
@@ -200,13 +239,18 @@ class ClientSession(Session):
     # --- the called side ----------------------------------------------------------------------------------
 
     def told(self, transaction: Transaction, response: Response) -> None:
-        """Hear a response to our INVITE; what comes to CANCEL and BYE changes nothing.
+        """Hear a response to our INVITE, or to a request in a dialog.
 
-        Unless somebody asks for a password who may: then the request is sent again.
+        If somebody asks for a password who may, the request is sent again.
         """
         if transaction is not self._invite:
+            again = None
             if response.status in CHALLENGES:
-                self._challenged_inside(transaction, response)
+                again = self._challenged_inside(transaction, response)
+            if self._usage is not None and again is None:
+                self._usage.told(transaction, response)
+            elif self._usage is not None and again is not None:
+                self._usage.resent(transaction, again)
         elif response.status in CHALLENGES and not self.over:
             self._challenged(transaction, response)
         elif response.status < 200:
@@ -214,7 +258,7 @@ class ClientSession(Session):
         elif response.status < 300:
             self._hear_success(transaction, response)
         else:
-            self._hear_refusal(response)
+            self._hear_refusal(transaction, response)
 
     def _challenged(self, transaction: Transaction, response: Response) -> None:
         """Send the INVITE again, or give the call up."""
@@ -229,15 +273,16 @@ class ClientSession(Session):
         except GatewayError as error:
             self.say(Refused(Ending.from_status(response.status, str(error))))
 
-    def _challenged_inside(self, transaction: Transaction, response: Response) -> None:
-        """Send a request in the dialog again; if it may not be, its end is what it was for anyway: BYE."""
-        dialog = self._dialogs.get(transaction.request.to.tag or "")
-        if dialog is None or transaction.request.method == "CANCEL":
-            return
+    def _challenged_inside(self, transaction: Transaction, response: Response) -> Transaction | None:
+        """Send a request in the dialog again; None if it may not be."""
+        branch = self._branches.get(transaction.request.to.tag or "")
+        if branch is None or transaction.request.method == "CANCEL":
+            return None
         with suppress(GatewayError):
-            request = self._signed(transaction, response, dialog.local_seq + 1)
-            dialog.next_number()
-            self.core.begin(self, request, transaction.flow)
+            request = self._signed(transaction, response, branch.dialog.local_seq + 1)
+            branch.dialog.next_number()
+            return self.core.begin(self, request, transaction.flow)
+        return None
 
     def _signed(self, transaction: Transaction, response: Response, number: int) -> Request:
         """Answer a challenge. Raises Unanswerable."""
@@ -254,20 +299,63 @@ class ClientSession(Session):
             return
         if response.status == 100:
             return
-        tag, sdp = response.to.tag, sdp_of(response)
-        if tag and self._dialog_of(response) is not None and sdp is not None:
-            self._early_sdp[tag] = sdp
-        # 199 tells of a branch that will not ring any more (RFC 6228).
+        if response.to.tag:
+            branch = self._branch_of(response)
+            if branch is not None and not branch.hear(response):
+                return
+            if response.status == 199:
+                # A branch that will not answer any more (RFC 6228); nobody waits for it.
+                self._forget_branch(response.to.tag)
         if not self._rang and response.status != 199:
             self._rang = True
             self.say(Rang())
 
-    def _hear_refusal(self, response: Response) -> None:
+    def _forget_branch(self, tag: str) -> None:
+        if (branch := self._branches.pop(tag, None)) is not None:
+            branch.close()
+
+    def _close_branches(self) -> None:
+        for branch in self._branches.values():
+            branch.close()
+
+    def _hear_refusal(self, transaction: Transaction, response: Response) -> None:
         self.core.let_sleep(self, GIVE_UP)
         if response.status == 503 and self._flows:
             self._try_next()
+        elif response.status == 422 and not self.over and self._timer.ask_longer(response):
+            self._flows.insert(0, transaction.flow)
+            self._begin_again()
+            self._try_next()
         else:
-            self.say(Refused(Ending.from_status(response.status, response.reason)))
+            warning = response.headers.get("Warning")
+            text = f"{response.reason}; {clean_text(warning)}" if warning else response.reason
+            self._target_failed(Ending.from_status(response.status, text), response)
+
+    def _begin_again(self) -> None:
+        """Let the INVITE be another one; the early dialogs of the one before are over."""
+        self._number += 1
+        self._close_branches()
+        self._branches.clear()
+
+    def _target_failed(self, ending: Ending, response: Response | None = None) -> None:
+        """Call whom the response redirects to, or whom an earlier one named; or say that nobody answers."""
+        assert self._targets is not None
+        target = None
+        if not self._place.pinned and not self.over:
+            self._targets.failed(ending)
+            if response is not None and self._invite is not None:
+                self._targets.redirected(response, self._invite.flow.local)
+            target = self._targets.next()
+            ending = self._targets.best
+        self._close_branches()
+        if target is None:
+            self.say(Refused(ending))
+            return
+        self._target = target
+        self._invite = None
+        self._may_ask.clear()
+        self._begin_again()
+        self.core.lookup(self, self._next_hop(), self._resolved)
 
     def failed(self, transaction: Transaction, status: int, text: str) -> None:
         """Try the next flow, or give up."""
@@ -275,7 +363,9 @@ class ClientSession(Session):
             if self._flows:
                 self._try_next()
             else:
-                self.say(Refused(Ending.from_status(status, text)))
+                self._target_failed(Ending.from_status(status, text))
+        elif self._usage is not None:
+            self._usage.failed(transaction, status, text)
 
     def _hear_success(self, transaction: Transaction, response: Response) -> None:
         self.core.let_sleep(self, GIVE_UP)
@@ -286,45 +376,50 @@ class ClientSession(Session):
             if (sent := self._acks[tag]) is not None:
                 self.core.send(*sent, self.session)
             return
-        dialog = self._dialog_of(response)
-        if dialog is None:
+        branch = self._branch_of(response)
+        if branch is None:
             return
+        branch.dialog.learn(response)
+        dialog = branch.dialog
         self._acks[tag] = None
-        usage = InviteUsage(self.core, self, dialog, transaction.flow)
-        sdp = sdp_of(response) or self._early_sdp.get(tag)
         if self._usage is not None:
+            unwanted = SessionTimer(0, owns_call_id=True)
+            usage = InviteUsage(self.core, self, dialog, branch.next_hop, unwanted)
             self._acknowledge(dialog, None, usage)
-            usage.end()
+            usage.end(Ending(Cause.ANSWERED_ELSEWHERE))
             return
-        self._usage = usage
+        usage = self._usage = InviteUsage(self.core, self, dialog, branch.next_hop, self._timer)
         usage.keep_alive()
-        self._early_sdp.clear()
+        sdp, pending = branch.described(response), branch.take_pending()
+        self._close_branches()
         if self.over:
             self._acknowledge(dialog, None)
-            usage.end()
+            usage.end(self._ending)
         elif sdp is None:
             self._acknowledge(dialog, None)
-            self.say(Refused(Ending(Cause.MALFORMED, text="200 without a session description")))
-            usage.end()
+            missing = Ending(Cause.MALFORMED, text="200 without a session description")
+            self.say(Refused(missing))
+            usage.end(missing)
         else:
+            usage.established(response, branch.local_sdp or "", sdp, pending)
             if self._place.offer is None:
                 self._owed_ack = dialog
             else:
                 self._acknowledge(dialog, None)
             self.say(Answered(sdp))
 
-    def _dialog_of(self, response: Response) -> Dialog | None:
-        """Make or update the dialog that a response belongs to; None when there are too many."""
+    def _branch_of(self, response: Response) -> EarlyDialog | None:
+        """Find or make the dialog that a response belongs to; None when there are too many."""
         assert self._invite is not None
         tag = response.to.tag or ""
-        dialog = self._dialogs.get(tag)
-        if dialog is not None:
-            dialog.learn(response)
-        elif len(self._dialogs) < MAX_FORKS:
-            contact = self._contact(self._invite.flow)
-            dialog = Dialog.of_client(self._invite.request, response, contact, self._place.pinned)
-            self._dialogs[tag] = dialog
-        return dialog
+        branch = self._branches.get(tag)
+        if branch is None and len(self._branches) < MAX_FORKS:
+            flow, place = self._invite.flow, self._place
+            dialog = Dialog.of_client(self._invite.request, response, self._contact(flow), place.pinned)
+            next_hop = NextHop(self.core, self, dialog, flow)
+            branch = EarlyDialog(self.core, self, dialog, next_hop, place.offer, self._takes_reliable)
+            self._branches[tag] = branch
+        return branch
 
     def _acknowledge(self, dialog: Dialog, sdp: Sdp | None, usage: InviteUsage | None = None) -> None:
         """Send the ACK to a 2xx as soon as its way is known, and keep it for repeated 2xx."""
@@ -355,10 +450,11 @@ class ClientSession(Session):
     def asked(self, transaction: Transaction, request: Request) -> None:
         """Answer a request of the other end, in the dialog of the call or in one that is still early."""
         tag = self.local_tag
-        dialog = self._dialogs.get(request.from_.tag or "")
+        branch = self._branches.get(request.from_.tag or "")
+        dialog = branch.dialog if branch is not None else None
         usage = self._usage
         is_ours = usage is not None and dialog is usage.dialog
-        if dialog is None or (not is_ours and (self.over or usage is not None)):
+        if branch is None or dialog is None or (not is_ours and (self.over or usage is not None)):
             self.core.respond(transaction, self._replies.plain(request, 481, tag))
         elif not dialog.in_order(request):
             self.core.respond(transaction, self._replies.plain(request, 500, tag))
@@ -371,10 +467,38 @@ class ClientSession(Session):
             self.core.respond(transaction, self._replies.plain(request, 491, tag))
         elif request.method == "OPTIONS":
             self.core.respond(transaction, self._replies.capabilities(request, tag, dialog.contact))
+        elif request.method == "UPDATE":
+            self._hear_update(branch, transaction, request)
         else:
-            # The called side may not say BYE before it has answered (section 15).
-            status = 481 if request.method == "BYE" else 200
+            # The called side may not say BYE before it has answered (section 15), and we send no 1xx.
+            status = 481 if request.method in ("BYE", "PRACK") else 200
             self.core.respond(transaction, self._replies.plain(request, status, tag))
+
+    def _hear_update(self, branch: EarlyDialog, transaction: Transaction, update: Request) -> None:
+        """RFC 3311 section 5.2, before the call is answered.
+
+        The bridge knows of one called party only, so one branch at a time can change what it described.
+        """
+        offer = sdp_of(update)
+        if offer is None:
+            branch.target_refreshed(transaction)
+        elif (objection := branch.objection(update)) is not None:
+            self.core.respond(transaction, objection)
+        elif sum(other.answer is not None for other in self._branches.values()) > 1:
+            self.core.respond(transaction, self._replies.again_later(update, self.local_tag))
+        else:
+            branch.pending = transaction
+            if not branch.is_told:
+                branch.is_told = True
+                self.say(Confirmed(branch.answer))
+            self.say(Reoffered(offer))
+
+    def has_sent(self, invite: Request) -> bool:
+        """Tell whether this INVITE, which bears our tag in From, goes where we sent it."""
+        try:
+            return SipUri.parse(invite.uri).equivalent(SipUri.parse(self._target))
+        except InvalidSipUri:
+            return False
 
     def acknowledged(self, ack: Request) -> None:
         """Hear an ACK to our 2xx to a re-INVITE."""

@@ -20,13 +20,18 @@ from ichat_gw.call.leg import (
     Ring,
     Sdp,
 )
+from ichat_gw.sip import reliable
 from ichat_gw.sip.core import Core
 from ichat_gw.sip.dialog import Dialog, contact_uri, is_viceroy, sip_host
 from ichat_gw.sip.events import Flow, InviteReceived, SessionId
 from ichat_gw.sip.invite_usage import InviteUsage
-from ichat_gw.sip.message import Request
+from ichat_gw.sip.message import Request, Response
+from ichat_gw.sip.next_hop import NextHop
+from ichat_gw.sip.reason_header import ending_of
+from ichat_gw.sip.reliable import RAck, ReliableSender
 from ichat_gw.sip.replies import RETRY_AFTER, Replies, sdp_of
 from ichat_gw.sip.session import Session
+from ichat_gw.sip.session_timer import SessionTimer
 from ichat_gw.sip.transaction import Transaction
 
 
@@ -45,6 +50,10 @@ class ServerSession(Session):
         self._dialog = Dialog.of_server(invite, self.local_tag, _contact(invite, flow), pinned_to)
         self._rung = False
         self._usage: InviteUsage | None = None
+        # COMPAT iChat: knows no session timers; it gets one if it asks, though.
+        wanted = 0 if self._is_viceroy else core.config.session_expires
+        self._timer = SessionTimer(wanted, owns_call_id=False)
+        self._reliable = ReliableSender(core, self, transaction)
 
     def begin(self) -> None:
         """Say 100 to the caller, and announce the call."""
@@ -62,6 +71,7 @@ class ServerSession(Session):
                 offer=sdp_of(invite),
                 flow=self._flow,
                 user_agent=invite.headers.get("User-Agent") or "",
+                max_forwards=70 if invite.max_forwards is None else invite.max_forwards,
             )
         )
 
@@ -80,14 +90,14 @@ class ServerSession(Session):
         match command:
             case Ring() if usage is None and not self._rung:
                 self._rung = True
-                self._reply(180, contact=self._dialog.contact)
+                self._ring()
             case Answer(sdp) if usage is None:
                 self._answer(sdp)
             case Refuse(ending) | End(ending) if usage is None:
                 self._refuse(ending)
-            case Refuse() | End() if usage is not None:
+            case Refuse(ending) | End(ending) if usage is not None:
                 self.over = True
-                usage.end()
+                usage.end(ending)
             case AcceptReoffer(sdp) if usage is not None:
                 usage.accept_reoffer(sdp)
             case RefuseReoffer(ending) if usage is not None:
@@ -95,9 +105,24 @@ class ServerSession(Session):
             case _:
                 pass
 
+    def _ring(self) -> None:
+        """Say 180: reliably to who Requires that (RFC 3262), so not to who merely supports it.
+
+        A reliable response to an INVITE without an offer would have to bring ours (section 5 there), and
+        there is none before the called party has answered; then nothing is said but 100 and 200.
+        """
+        invite = self._invite.request
+        ringing = self._replies.plain(invite, 180, self.local_tag, contact=self._dialog.contact)
+        if reliable.OPTION not in invite.require:
+            self.core.respond(self._invite, ringing)
+        elif sdp_of(invite) is not None:
+            self._reliable.send(ringing)
+
     def _answer(self, sdp: Sdp) -> None:
+        self._reliable.stop()
         direct = _is_direct(self._invite.request)
-        self._usage = InviteUsage(self.core, self, self._dialog, self._flow, direct)
+        next_hop = NextHop(self.core, self, self._dialog, self._flow, direct)
+        self._usage = InviteUsage(self.core, self, self._dialog, next_hop, self._timer)
         self._usage.keep_alive()
         self._usage.accept(self._invite, sdp, is_first=True)
 
@@ -105,19 +130,17 @@ class ServerSession(Session):
         self.over = True
         status = ending.ichat_status if self._is_viceroy else ending.sip_status
         # Not for what others answered: it would keep a proxy from us although we have time (21.5.4).
-        self._reply(status, extra=(RETRY_AFTER,) if ending.cause is Cause.OVERLOADED else ())
+        again = (RETRY_AFTER,) if ending.cause is Cause.OVERLOADED else ()
+        self._reply(status, extra=(*again, *self._replies.warning(status, ending)))
 
-    def _reply(
-        self, status: int, contact: str | None = None, extra: tuple[tuple[str, str], ...] = ()
-    ) -> None:
-        response = self._replies.plain(
-            self._invite.request, status, self.local_tag, contact=contact, extra=extra
-        )
+    def _reply(self, status: int, extra: tuple[tuple[str, str], ...] = ()) -> None:
+        self._reliable.stop()
+        response = self._replies.plain(self._invite.request, status, self.local_tag, extra=extra)
         self.core.respond(self._invite, response)
 
     # --- the caller's side --------------------------------------------------------------------------------
 
-    def cancelled(self, transaction: Transaction) -> None:
+    def cancelled(self, transaction: Transaction, cancel: Request) -> None:
         """End the call if it is the first INVITE that is cancelled, and in time.
 
         A re-INVITE goes on although section 9.2 says SHOULD: it is answered within milliseconds, and the
@@ -125,7 +148,7 @@ class ServerSession(Session):
         """
         if transaction is self._invite and not self._invite.finished:
             self._reply(487)
-            self.say(Ended(Ending(Cause.CANCELLED)))
+            self.say(Ended(ending_of(cancel, Cause.CANCELLED)))
 
     def asked(self, transaction: Transaction, request: Request) -> None:
         """Answer a request inside the dialog, early or established."""
@@ -136,30 +159,65 @@ class ServerSession(Session):
             self.core.respond(transaction, self._replies.plain(request, 500, tag))
         elif (objection := self._replies.objection(request, tag)) is not None:
             self.core.respond(transaction, objection)
+        elif request.method == "PRACK":
+            self._hear_prack(transaction, request)
         elif self._usage is not None:
             self._usage.asked(transaction, request)
-        elif request.method == "INVITE":
-            # Section 14.2: the first INVITE has no final response yet.
-            again = self._replies.plain(request, 500, tag, extra=(("Retry-After", "5"),))
-            self.core.respond(transaction, again)
+        elif request.method == "INVITE" or (request.method == "UPDATE" and request.body):
+            # Section 14.2, and RFC 3311 section 5.2: the first INVITE and its offer are not answered yet.
+            self.core.respond(transaction, self._replies.again_later(request, tag, seconds=5))
         elif request.method == "OPTIONS":
             self.core.respond(transaction, self._replies.capabilities(request, tag, contact))
+        elif request.method == "UPDATE":
+            self._dialog.refresh(request)
+            self.core.respond(transaction, self._replies.success(request, tag, contact))
         else:
             self.core.respond(transaction, self._replies.plain(request, 200, tag, contact=contact))
             if request.method == "BYE":
                 # Section 15.1.2: a caller may end its early dialog by BYE; the INVITE gets 487.
                 self._reply(487)
-                self.say(Ended(Ending(Cause.CANCELLED)))
+                self.say(Ended(ending_of(request, Cause.CANCELLED)))
+
+    def _hear_prack(self, transaction: Transaction, prack: Request) -> None:
+        """RFC 3262 section 3: 200 to the one that is waited for, 481 to any other.
+
+        An offer in it is out of turn, as the INVITE's own is not answered before the 200: then 488, but it
+        has said that our response arrived.
+        """
+        rack = RAck.of(prack)
+        if rack is None:
+            status = 400
+        elif not self._reliable.acknowledged(rack):
+            status = 481
+        else:
+            status = 488 if prack.body else 200
+        self.core.respond(transaction, self._replies.plain(prack, status, self.local_tag))
 
     def acknowledged(self, ack: Request) -> None:
         """Hear an ACK to a 2xx."""
         if self._usage is not None and (ack.from_.tag or "") == self._dialog.remote_tag:
             self._usage.acknowledged(ack)
 
-    def woken(self, timer: str) -> None:
-        """Hear a timer: only a usage sets any."""
+    def told(self, transaction: Transaction, response: Response) -> None:
+        """Hear a response to a request of ours: only a usage sends any."""
         assert self._usage is not None
-        self._usage.woken(timer)
+        self._usage.told(transaction, response)
+
+    def failed(self, transaction: Transaction, status: int, text: str) -> None:
+        """Hear that a request of the usage has failed; that nobody acknowledges a refusal is no matter."""
+        if self._usage is not None:
+            self._usage.failed(transaction, status, text)
+
+    def woken(self, timer: str) -> None:
+        """Hear a timer: of the 180, or of the usage."""
+        if timer in reliable.TIMERS:
+            if not self._reliable.woken(timer):
+                # RFC 3262 section 3: "SHOULD reject the original request with a 5xx response".
+                self._reply(504)
+                self.say(Ended(Ending(Cause.TIMEOUT, text="no PRACK to our 180")))
+        else:
+            assert self._usage is not None
+            self._usage.woken(timer)
 
 
 def _written(address: tuple[str, int]) -> str:

@@ -33,6 +33,11 @@ class NextHop:
         self._known: tuple[str, Flow] | None = None
         self._waiting: list[Callable[[Flow], None]] = []
 
+    @property
+    def first(self) -> Flow:
+        """The flow of the dialog's INVITE."""
+        return self._first
+
     def run(self, action: Callable[[Flow], None]) -> None:
         """Call `action` with the flow to use: now, or when the way is known."""
         if self._waiting:

@@ -4,17 +4,32 @@ Header fields stand in the order in which the original gateway wrote them: first
 Contact, and User-Agent last but for the length.
 """
 
+from collections.abc import Iterable
+
+from ichat_gw.addressing.sip_grammar import quote
+from ichat_gw.addressing.sip_uri import clean_text
+from ichat_gw.call.cause import Ending
 from ichat_gw.call.leg import Sdp
+from ichat_gw.sip import session_timer
+from ichat_gw.sip.dialog import is_viceroy
 from ichat_gw.sip.message import Request, Response, response_to
 
-ALLOW = ("INVITE", "ACK", "CANCEL", "OPTIONS", "BYE", "INFO", "MESSAGE")
+ALLOW = ("INVITE", "ACK", "CANCEL", "OPTIONS", "BYE", "UPDATE", "PRACK", "INFO", "MESSAGE")
 """The methods that we answer otherwise than with 405."""
+
+EXTENSIONS = ("timer", "100rel")
+"""The option tags that another may Require of us (RFC 4028, RFC 3262)."""
 
 ONLY_IN_DIALOG = frozenset({"MESSAGE"})
 """Methods that are answered inside a dialog only. COMPAT iChat: its MESSAGE is a keep-alive ping."""
 
 ACCEPT = "application/sdp"
 LANGUAGE = "en"
+
+_WARNED = (488, 606)
+
+_WITH_SDP = ("INVITE", "UPDATE", "PRACK")
+"""The requests whose body is a session description."""
 
 RETRY_AFTER = ("Retry-After", "10")
 """Goes with 503 when it is we who have too much to do: seconds after which a caller may try again."""
@@ -49,15 +64,23 @@ class Replies:
         response.headers.add("User-Agent", self._user_agent)
         return response
 
-    def with_sdp(self, request: Request, tag: str, contact: str, sdp: Sdp) -> Response:
-        """200 to an INVITE."""
-        extra = (
-            ("Accept-Language", LANGUAGE),
-            ("Allow", ", ".join(ALLOW)),
-            ("Content-Type", ACCEPT),
-        )
-        response = self.plain(request, 200, tag, contact=contact, extra=extra)
-        response.body = sdp.encode("utf-8", "replace")
+    def success(
+        self,
+        request: Request,
+        tag: str,
+        contact: str,
+        sdp: Sdp | None = None,
+        timer: Iterable[tuple[str, str]] = (),
+    ) -> Response:
+        """200 to an INVITE or an UPDATE; `timer` is what it says about session timers."""
+        extra = [*timer, ("Accept-Language", LANGUAGE), ("Allow", ", ".join(ALLOW))]
+        if sdp is not None:
+            extra.append(("Content-Type", ACCEPT))
+        # COMPAT iChat: knows no extension, and is told of none.
+        if not is_viceroy(request):
+            extra.append(("Supported", session_timer.OPTION))
+        response = self.plain(request, 200, tag, contact=contact, extra=tuple(extra))
+        response.body = (sdp or "").encode("utf-8", "replace")
         return response
 
     def capabilities(self, request: Request, tag: str, contact: str | None = None) -> Response:
@@ -67,8 +90,22 @@ class Replies:
             ("Accept-Encoding", "identity"),
             ("Accept-Language", LANGUAGE),
             ("Allow", ", ".join(ALLOW)),
+            ("Supported", ", ".join(EXTENSIONS)),
         )
         return self.plain(request, 200, tag, contact=contact, extra=extra)
+
+    def again_later(self, request: Request, tag: str, seconds: int = 1) -> Response:
+        """500 with Retry-After: another offer of theirs is being answered (section 14.2, RFC 3311 5.2).
+
+        The wait is "randomly chosen between 0 and 10" by the RFCs; what we are at is over in an instant.
+        """
+        return self.plain(request, 500, tag, extra=(("Retry-After", str(seconds)),))
+
+    def warning(self, status: int, ending: Ending) -> tuple[tuple[str, str], ...]:
+        """Return what a refusal of a session description says of why (section 20.43), if it is known."""
+        if status not in _WARNED or ending.warning is None:
+            return ()
+        return (("Warning", f"{ending.warning} {self._user_agent} {quote(clean_text(ending.text))}"),)
 
     def objection(self, request: Request, tag: str) -> Response | None:
         """Refuse what we cannot take whatever it asks: method, scheme, extension, content; or None.
@@ -82,23 +119,30 @@ class Replies:
         # `sips` wants TLS on every hop, up to us.
         if not inside and request.uri.partition(":")[0].lower() != "sip":
             return self.plain(request, 416, tag)
-        if request.require:
-            unknown = ", ".join(request.require)
+        if unknown := ", ".join(option for option in request.require if option not in EXTENSIONS):
             return self.plain(request, 420, tag, extra=(("Unsupported", unknown),))
-        if request.method == "INVITE":
+        if request.method in ("INVITE", "UPDATE") and session_timer.too_small(request):
+            return self.plain(request, 422, tag, extra=(("Min-SE", str(session_timer.MIN_SE)),))
+        if request.method in _WITH_SDP:
             return self._content_objection(request, tag)
         return None
 
     def _content_objection(self, request: Request, tag: str) -> Response | None:
-        if not _takes_sdp(request):
+        if request.method != "PRACK" and not _takes_sdp(request):
             return self.plain(request, 406, tag)
-        if not request.body:
+        if not request.body or _may_be_ignored(request):
             return None
         if (request.headers.get("Content-Encoding") or "identity").lower() != "identity":
             return self.plain(request, 415, tag, extra=(("Accept-Encoding", "identity"),))
         if request.content_type != ACCEPT:
             return self.plain(request, 415, tag, extra=(("Accept", ACCEPT),))
         return None
+
+
+def _may_be_ignored(request: Request) -> bool:
+    """Tell whether a body that we do not understand is no reason to refuse (section 20.11)."""
+    disposition = (request.headers.get("Content-Disposition") or "").lower().replace(" ", "")
+    return "handling=optional" in disposition.split(";") and request.content_type != ACCEPT
 
 
 def _takes_sdp(request: Request) -> bool:

@@ -44,8 +44,12 @@ class Session(TransactionUser, ABC):
     def acknowledged(self, ack: Request) -> None:
         """Hear an ACK to one of our 2xx."""
 
-    def cancelled(self, transaction: Transaction) -> None:
+    def cancelled(self, transaction: Transaction, cancel: Request) -> None:
         """Hear that a CANCEL came for a request of this session; it has been answered."""
+
+    def has_sent(self, invite: Request) -> bool:
+        """Tell whether this INVITE, which bears our tag in From, goes where we sent it."""
+        return False
 
     def say(self, event: LegEvent) -> None:
         """Tell the bridge, unless the leg is over."""

@@ -53,7 +53,7 @@ class UserAgent:
         token: Callable[[], str],
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._core = Core(config, token)
+        self._core = Core(config, token, chance)
         self._replies = Replies(config.name)
         self._sessions: dict[SessionId, Session] = {}
         self._by_dialog: dict[tuple[str, str], Session] = {}
@@ -240,10 +240,12 @@ class UserAgent:
             core.respond(transaction, replies.plain(request, 482, tag))
         elif (objection := replies.objection(request, tag)) is not None:
             core.respond(transaction, objection)
-        elif request.to.tag is not None or request.method in ("BYE", "INFO"):
+        elif request.to.tag is not None or request.method in ("BYE", "INFO", "PRACK", "UPDATE"):
             core.respond(transaction, replies.plain(request, 481, tag))
         elif request.method == "OPTIONS":
             core.respond(transaction, replies.capabilities(request, tag))
+        elif self._is_loop(request):
+            core.respond(transaction, replies.plain(request, 482, tag))
         elif request.max_forwards == 0:
             # A user agent may ignore the count, but a call that we pass on has made its last hop here.
             core.respond(transaction, replies.plain(request, 483, tag))
@@ -255,6 +257,18 @@ class UserAgent:
             self._open(session)
             self.heard = session.number
             session.begin()
+
+    def _is_loop(self, invite: Request) -> bool:
+        """Tell whether an INVITE is one of ours that has come back as it was (RFC 5393 section 4.2).
+
+        A proxy would look for its own Via; a back-to-back user agent puts no other's Via into what it sends,
+        but its Call-ID and From tag stay what they are on the way, and nobody can guess them. One that
+        has come back to another Request-URI is no loop but a spiral: one of our users calls another of our
+        users by way of their registrar. Where another B2BUA stands in between, the two calls have nothing
+        in common but Max-Forwards, and the limits on calls.
+        """
+        session = self._by_dialog.get((invite.call_id, invite.from_.tag or ""))
+        return session is not None and session.has_sent(invite)
 
     def _cancel(self, transaction: Transaction, request: Request) -> None:
         """Answer a CANCEL, and tell the session whose INVITE it is about (section 9.2)."""
@@ -271,7 +285,7 @@ class UserAgent:
             return
         self._core.adopt(session, transaction)
         self._core.respond(transaction, self._replies.plain(request, 200, session.local_tag))
-        session.cancelled(invite)
+        session.cancelled(invite, request)
         session.settle()
 
     # --- sessions -----------------------------------------------------------------------------------------
