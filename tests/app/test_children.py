@@ -206,6 +206,17 @@ async def test_what_cannot_be_started_is_told_and_tried_again(site: Site) -> Non
     assert site.exits[0] == Exit(None, None, "cannot be started: No such file or directory", 0.0)
 
 
+@on_loops
+async def test_a_child_that_ends_before_it_has_read_anything_is_one_that_died(site: Site) -> None:
+    """uvloop refuses to write to its input when it already knows of its end."""
+    async with asyncio.TaskGroup() as group:
+        child = site.make(["/bin/false"])
+        group.create_task(child.run())
+        await site.until(lambda: len(site.exits) == 20)
+        await child.stop()
+    assert {exit_.text for exit_ in site.exits} == {"exit status 1"}
+
+
 # --- stopping ---------------------------------------------------------------------------------------------
 
 

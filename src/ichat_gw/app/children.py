@@ -151,7 +151,8 @@ class Child:
         pid = transport.get_pid()
         try:
             # Not waited for: a child that does not read must not hold us up.
-            cast(asyncio.WriteTransport, transport.get_pipe_transport(0)).write(document)
+            with contextlib.suppress(RuntimeError, OSError):  # COMPAT uvloop: when it has ended already
+                cast(asyncio.WriteTransport, transport.get_pipe_transport(0)).write(document)
             self._log.info("child started", pid=pid)
             self._on_started(pid)
             async with asyncio.TaskGroup() as group:
