@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import End, Refuse, Ring
 from ichat_gw.sip.events import Dropped, Flow, InviteReceived, Received, Send, ToSession
-from ichat_gw.sip.replies import ALLOW
+from ichat_gw.sip.replies import ALLOW, EXTENSIONS, ONLY_IN_DIALOG
 from ichat_gw.sip.user_agent import UserAgent, UserAgentConfig
 from tests.sip.ladder import OURS, Ladder, sdp, tokens
 from tests.sip.torture import ALL, CALL, Torture
 
-OUTSIDE = ", ".join(method for method in ALLOW if method != "MESSAGE")
+OUTSIDE = ", ".join(method for method in ALLOW if method not in ONLY_IN_DIALOG)
 FLOW = Flow("UDP", OURS, ("192.0.2.9", 5060))
 
 
@@ -26,7 +26,7 @@ def test_options_is_answered_with_what_we_can() -> None:
         phone.sends("OPTIONS", Max_Forwards=max_forwards)
         response = phone.gets_response(200)
         assert response.headers.get("Allow") == ", ".join(ALLOW)
-        assert response.headers.get("Supported") == "timer, 100rel"
+        assert response.headers.get("Supported") == ", ".join(EXTENSIONS)
         assert response.headers.get("Accept") == "application/sdp"
         assert response.to.tag
         phone.to_tag = ""

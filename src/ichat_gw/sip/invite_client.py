@@ -32,7 +32,6 @@ from ichat_gw.call.leg import (
     Sdp,
 )
 from ichat_gw.errors import GatewayError
-from ichat_gw.sip import reliable, session_timer
 from ichat_gw.sip.authentication import CHALLENGES, Authentication, Unanswerable
 from ichat_gw.sip.core import Core
 from ichat_gw.sip.dialog import Dialog, contact_uri
@@ -43,7 +42,7 @@ from ichat_gw.sip.message import Headers, Request, Response
 from ichat_gw.sip.next_hop import NextHop
 from ichat_gw.sip.reason_header import reason_for
 from ichat_gw.sip.redirection import Targets
-from ichat_gw.sip.replies import ACCEPT, ALLOW, LANGUAGE, Replies, sdp_of
+from ichat_gw.sip.replies import ACCEPT, ALLOW, EXTENSIONS, IN_DIALOG, LANGUAGE, Replies, sdp_of
 from ichat_gw.sip.session import Session
 from ichat_gw.sip.session_timer import SessionTimer
 from ichat_gw.sip.transaction import Transaction, cancel_for
@@ -168,8 +167,7 @@ class ClientSession(Session):
         if place.offer is not None:
             headers.add("Content-Type", ACCEPT)
         if not place.pinned:
-            extensions = (session_timer.OPTION, *((reliable.OPTION,) if self._takes_reliable else ()))
-            headers.add("Supported", ", ".join(extensions))
+            headers.add("Supported", ", ".join(EXTENSIONS) if self._takes_reliable else IN_DIALOG)
         headers.add("User-Agent", config.name)
         return Request("INVITE", self._target, headers, (place.offer or "").encode("utf-8", "replace"))
 

@@ -20,6 +20,9 @@ ALLOW = ("INVITE", "ACK", "CANCEL", "OPTIONS", "BYE", "UPDATE", "PRACK", "INFO",
 EXTENSIONS = ("timer", "100rel")
 """The option tags that another may Require of us (RFC 4028, RFC 3262)."""
 
+IN_DIALOG = ", ".join(option for option in EXTENSIONS if option != "100rel")
+"""Those of them that matter in an established dialog, as Supported says them."""
+
 ONLY_IN_DIALOG = frozenset({"MESSAGE"})
 """Methods that are answered inside a dialog only. COMPAT iChat: its MESSAGE is a keep-alive ping."""
 
@@ -78,7 +81,7 @@ class Replies:
             extra.append(("Content-Type", ACCEPT))
         # COMPAT iChat: knows no extension, and is told of none.
         if not is_viceroy(request):
-            extra.append(("Supported", session_timer.OPTION))
+            extra.append(("Supported", IN_DIALOG))
         response = self.plain(request, 200, tag, contact=contact, extra=tuple(extra))
         response.body = (sdp or "").encode("utf-8", "replace")
         return response

@@ -15,8 +15,8 @@ from ichat_gw.sip.dialog import Dialog
 from ichat_gw.sip.events import Flow
 from ichat_gw.sip.message import Request, Response
 from ichat_gw.sip.next_hop import NextHop
-from ichat_gw.sip.replies import ACCEPT, ALLOW, sdp_of
-from ichat_gw.sip.session_timer import OPTION, SessionTimer
+from ichat_gw.sip.replies import ACCEPT, ALLOW, IN_DIALOG, sdp_of
+from ichat_gw.sip.session_timer import SessionTimer
 from ichat_gw.sip.transaction import Transaction
 
 REFRESH = "refresh the session"
@@ -130,7 +130,7 @@ class SessionRefresh:
         for name, value in self._timer.ask():
             request.headers.add(name, value)
         request.headers.add("Allow", ", ".join(ALLOW))
-        request.headers.add("Supported", OPTION)
+        request.headers.add("Supported", IN_DIALOG)
         if not by_update:
             request.headers.add("Content-Type", ACCEPT)
             request.body = self._session.sdp.encode("utf-8", "replace")
