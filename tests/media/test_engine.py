@@ -186,7 +186,12 @@ def test_sip_calls_ichat() -> None:
     scene = Scene()
     to_ichat = scene.offer(PHONE)
     ours = our_port(to_ichat)
-    assert audio_lines(to_ichat) == [f"m=audio {ours} RTP/AVP 0", "a=rtpmap:0 PCMU/8000", "a=sendrecv"]
+    assert audio_lines(to_ichat) == [
+        f"m=audio {ours} RTP/AVP 0 3",
+        "a=rtpmap:0 PCMU/8000",
+        "a=rtpmap:3 GSM/8000",
+        "a=sendrecv",
+    ]
     assert scene.drain() == [Open(1, CALLEE, "192.0.2.1", ours)]
 
     to_phone = scene.answer(ICHAT)
@@ -298,7 +303,7 @@ def test_direction_of_both_is_told_to_each() -> None:
 def test_a_number_of_its_own_for_pcmu() -> None:
     """The caller calls PCMU 97, the callee knows it by its fixed number."""
     scene = Scene()
-    to_ichat = scene.offer(sdp("192.0.2.10", 9, formats="8 97", extra="a=rtpmap:97 PCMU/8000\r\n"))
+    to_ichat = scene.offer(sdp("192.0.2.10", 9, formats="97 8", extra="a=rtpmap:97 PCMU/8000\r\n"))
     assert audio_lines(to_ichat)[1] == "a=rtpmap:0 PCMU/8000"
     assert audio_lines(scene.answer(ICHAT))[1] == "a=rtpmap:97 PCMU/8000"
     assert scene.drain()[-2:] == [
@@ -321,12 +326,83 @@ def test_an_answer_with_a_number_of_its_own() -> None:
 
 
 def test_filtered_codecs_are_taken_out_of_offers() -> None:
-    scene = Scene(filtered=frozenset({0}))
-    assert scene.refused(MediaOffer(1, CALLER, PHONE, "")).ending.cause is Cause.NOT_ACCEPTABLE
-    refusal = scene.refused(MediaOffer(2, CALLER, None, ""))
+    scene = Scene(filtered=frozenset({0, 3}))
+    assert audio_lines(scene.offer(PHONE))[0].endswith("RTP/AVP 8")
+    refusal = scene.refused(MediaOffer(2, CALLER, None, ""), "b")
     assert refusal.ending.text == "CodecIdFilterList leaves no codec to offer"
-    scene.offer(sdp("192.0.2.10", 9, formats="0 97", extra="a=rtpmap:97 PCMU/8000\r\n"))
+    only = sdp("192.0.2.10", 9, formats="0 97", extra="a=rtpmap:97 PCMU/8000\r\n")
+    assert scene.refused(MediaOffer(3, CALLER, only, ""), "c").ending.cause is Cause.NOT_ACCEPTABLE
     assert scene.engine.open_sessions == 1
+
+
+SOFTPHONE = sdp(
+    "192.0.2.10",
+    30_000,
+    formats="111 9 101",
+    extra="a=rtpmap:111 opus/48000/2\r\na=fmtp:111 stereo=0\r\na=rtpmap:101 telephone-event/8000\r\n"
+    "a=fmtp:101 0-15\r\na=ptime:20\r\na=maxptime:60\r\na=ssrc:1 cname:x\r\n",
+)
+
+
+def test_all_that_both_can_use_is_agreed_on() -> None:
+    """In the offerer's order; each party keeps the numbers that it knows."""
+    scene = Scene()
+    offered = audio_lines(scene.offer(SOFTPHONE))
+    assert offered[0].endswith("RTP/AVP 111 9 101")
+    assert offered[1:] == [
+        "a=rtpmap:111 opus/48000/2",
+        "a=fmtp:111 stereo=0",
+        "a=rtpmap:9 G722/8000",
+        "a=rtpmap:101 telephone-event/8000",
+        "a=fmtp:101 0-15",
+        "a=ptime:20",
+        "a=maxptime:60",
+        "a=sendrecv",
+    ]
+    answer = sdp(
+        "192.0.2.20",
+        5004,
+        formats="96 107 105",
+        extra="a=rtpmap:107 opus/48000/2\r\na=rtpmap:96 telephone-event/8000\r\na=fmtp:96 0-11\r\n"
+        "a=rtpmap:105 X-AAC_ELD/22050\r\na=ptime:40\r\n",
+    )
+    assert audio_lines(scene.answer(answer))[1:] == [
+        "a=rtpmap:111 opus/48000/2",
+        "a=rtpmap:101 telephone-event/8000",
+        "a=fmtp:101 0-11",
+        "a=ptime:40",
+        "a=sendrecv",
+    ]
+    renumbered = {order.side: order.renumbered for order in scene.drain() if isinstance(order, Adjust)}
+    assert renumbered[CALLER] == ((101, 96), (111, 107))
+    assert renumbered[CALLEE] == ((96, 101), (107, 111))
+
+
+def test_ichat_callee_that_can_only_pcmu() -> None:
+    scene = Scene()
+    offered = scene.offer(SOFTPHONE.replace("111 9 101", "111 9 0 101"))
+    assert audio_lines(offered)[0].endswith("RTP/AVP 0")
+    answer = sdp("192.0.2.20", 16_402, formats="0 105", extra="a=rtpmap:105 X-AAC_ELD/22050\r\n")
+    assert audio_lines(scene.answer(answer))[1:] == ["a=rtpmap:0 PCMU/8000", "a=sendrecv"]
+
+
+def test_answer_without_anything_that_was_offered() -> None:
+    scene = Scene()
+    scene.offer(sdp("192.0.2.10", 30_000, formats="8"))
+    refusal = scene.refused(MediaAnswer(2, CALLEE, ICHAT, ""))
+    assert refusal.ending.cause is Cause.NOT_ACCEPTABLE
+    assert refusal.ending.text == "the two parties have no audio codec in common"
+
+
+def test_reoffer_without_a_common_codec_changes_nothing() -> None:
+    scene = Scene()
+    scene.offer(PHONE)
+    first = scene.answer(ICHAT)
+    scene.drain()
+    refusal = scene.refused(MediaReoffer(scene.number(), CALLER, sdp("192.0.2.11", 9, formats="8"), ""))
+    assert refusal.ending.cause is Cause.NOT_ACCEPTABLE
+    assert scene.drain() == []
+    assert scene.reoffer(CALLER, PHONE) == first
 
 
 @pytest.mark.parametrize(
@@ -430,7 +506,7 @@ def test_a_call_that_comes_back_to_us_before_it_is_described_there() -> None:
 
 def test_no_common_codec() -> None:
     scene = Scene()
-    refusal = scene.refused(MediaOffer(1, CALLER, sdp("192.0.2.10", 9, formats="8 3"), ""))
+    refusal = scene.refused(MediaOffer(1, CALLER, sdp("192.0.2.10", 9, formats="13 96"), ""))
     assert (refusal.request, refusal.ending.sip_status) == (1, 488)
     assert (scene.engine.open_sessions, scene.engine.ports_in_use) == (0, 0)
     assert scene.drain() == []

@@ -20,7 +20,7 @@ lost; calls that begin while a new one is starting wait for it, for `patience` s
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TypeAlias
 
@@ -42,13 +42,16 @@ from ichat_gw.call.media import (
 )
 from ichat_gw.clock import Timers
 from ichat_gw.errors import GatewayError
-from ichat_gw.media.codec import CARRIED, Codec
+from ichat_gw.media.codec import OFFERED, Codec
 from ichat_gw.media.negotiation import (
     Audio,
     Direction,
     Format,
     LocalSession,
     NotAcceptable,
+    accepted,
+    common,
+    for_ichat,
     offerable,
     read_audio,
     same_family,
@@ -340,7 +343,7 @@ class RelayEngine:
         while call.queue and call.asked is None and not call.closing:
             request = call.queue.popleft()
             try:
-                asked = _Asked(request, *self._read(request))
+                asked = self._limited(call, _Asked(request, *self._read(request)))
                 self._check(call, asked)
                 if self._open_for(call, asked, now):
                     call.asked = asked
@@ -358,6 +361,20 @@ class RelayEngine:
         )
         return described, read_audio(described, self._config.filtered if is_offer else ())
 
+    def _limited(self, call: _Call, asked: _Asked) -> _Asked:
+        """An answer counts as far as it keeps to the offer. Raises `NotAcceptable`."""
+        party = call.parties[asked.request.side]
+        match asked.request:
+            case MediaAnswer() | MediaUpdate():
+                offer = party.local
+            case MediaReplace(answers=True):
+                offer = party.candidate
+            case _:
+                return asked
+        if asked.audio is None or offer is None:
+            return asked
+        return replace(asked, audio=accepted(asked.audio, offer.formats))
+
     def _check(self, call: _Call, asked: _Asked) -> None:
         """What must hold before anything is changed."""
         request = asked.request
@@ -365,7 +382,12 @@ class RelayEngine:
         needs_ports = isinstance(request, MediaAnswer | MediaUpdate | MediaCandidate | MediaReplace)
         if needs_ports and (party.local is None or not party.opened):
             raise _CannotMeet(Cause.MEDIA_FAILED, f"the {request.side.value} was offered no media")
-        if asked.audio is None or asked.audio.rtp is None:
+        if asked.audio is None:
+            return
+        partner = call.parties[request.side.other].audio
+        if partner is not None and not isinstance(request, MediaAnswer | MediaUpdate):
+            common(asked.audio.formats, partner.formats)
+        if asked.audio.rtp is None:
             return
         host, port = asked.audio.rtp
         if party.local is not None and not same_family(host, party.local.address):
@@ -510,8 +532,11 @@ class RelayEngine:
     def _offer(self, call: _Call, side: Side, asked: _Asked) -> str:
         party = call.parties[side]
         party.described, party.audio = asked.described, asked.audio
-        direction = asked.audio.direction if asked.audio is not None else Direction.SENDRECV
-        return self._make_offer(call, side.other, asked.audio, direction)
+        if asked.audio is None:
+            return self._make_offer(call, side.other, None, Direction.SENDRECV)
+        # Who is called by one that offers is iChat: a phone is called before iChat has said anything.
+        audio = replace(asked.audio, formats=for_ichat(asked.audio.formats))
+        return self._make_offer(call, side.other, audio, audio.direction)
 
     def _answer(self, call: _Call, side: Side, asked: _Asked) -> str:
         self._connect(call, side, asked)
@@ -540,7 +565,8 @@ class RelayEngine:
         party.candidate = self._new_session(party, towards)
         partner = call.parties[side.other].audio
         formats = offerable(partner.formats) if partner is not None else self._own_formats()
-        party.candidate = party.candidate.offer(formats, Direction.SENDRECV)
+        passing = partner.passing if partner is not None else ()
+        party.candidate = party.candidate.offer(formats, Direction.SENDRECV, passing)
         return str(party.candidate)
 
     def _replace(self, call: _Call, side: Side, asked: _Asked, request: MediaReplace) -> str:
@@ -578,14 +604,14 @@ class RelayEngine:
         formats = party.local.formats
         if not formats:
             formats = offerable(partner.formats) if partner is not None else self._own_formats()
-        party.local = party.local.offer(formats, direction)
+        party.local = party.local.offer(formats, direction, partner.passing if partner is not None else ())
         return str(party.local)
 
     def _own_formats(self) -> tuple[Format, ...]:
         """What can be offered when nobody has said what can be used: codecs with fixed numbers."""
         formats = tuple(
             Format(codec, codec.static)
-            for codec in CARRIED
+            for codec in OFFERED
             if codec.static is not None and codec.static not in self._config.filtered
         )
         if not formats:
@@ -599,12 +625,9 @@ class RelayEngine:
         assert party.local is not None
         assert party.described is not None
         assert party.audio is not None
-        common = tuple(
-            format
-            for format in party.audio.formats
-            if partner is None or any(theirs.codec == format.codec for theirs in partner.formats)
-        )
-        party.local = party.local.answer(party.described, party.audio, common, direction)
+        formats = party.audio.formats if partner is None else common(party.audio.formats, partner.formats)
+        passing = () if partner is None else partner.passing
+        party.local = party.local.answer(party.described, party.audio, formats, direction, passing)
         return str(party.local)
 
     # --- telling the worker -------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from ichat_gw.errors import GatewayError
-from ichat_gw.media.codec import Codec, codec_of
+from ichat_gw.media.codec import KNOWN_TO_ICHAT, Codec, codec_of
 from ichat_gw.media.sdp import (
     Connection,
     InvalidSdp,
@@ -82,6 +82,8 @@ class Format:
 
     codec: Codec
     number: int
+    parameters: str = ""
+    """What `a=fmtp` says about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,16 @@ class Audio:
     """Where it receives RTCP: what `a=rtcp` says (RFC 3605), else the next port; None if there is none."""
     direction: Direction
     formats: tuple[Format, ...]
-    """The codecs that can be used, in the party's order and with its numbers; never empty."""
+    """The codecs that can be used, in the party's order and with its numbers; one at least carries speech."""
+    passing: tuple[Line, ...] = ()
+    """Attributes that mean the party at the other end, such as `a=ptime`."""
+    mux: bool = False
+    """It can have RTP and RTCP on one port (`a=rtcp-mux`, RFC 5761)."""
+
+
+_END_TO_END = frozenset({"ptime", "maxptime", "silenceSupp", "lang", "content"})
+"""Attributes that pass through. All others are about the way from a party to us, or unknown: iChat's
+parser is not to be tried with them."""
 
 
 def read_audio(description: SessionDescription, filtered: Container[int] = ()) -> Audio:
@@ -121,26 +132,67 @@ def read_audio(description: SessionDescription, filtered: Container[int] = ()) -
     raise NotAcceptable(reason, warning)
 
 
+def accepted(audio: Audio, offered: tuple[Format, ...]) -> Audio:
+    """The stream of an answer, without codecs that were not in the offer. Raises `NotAcceptable`.
+
+    COMPAT iChat: it names codecs in its answers that it was not offered.
+    """
+    codecs = {format.codec for format in offered}
+    formats = tuple(format for format in audio.formats if format.codec in codecs)
+    _speech(formats)
+    return replace(audio, formats=formats)
+
+
+def common(formats: tuple[Format, ...], partner: tuple[Format, ...]) -> tuple[Format, ...]:
+    """Those of the offerer's `formats` that its partner has, too, with what the partner says of them.
+
+    In the offerer's order, with its numbers. Raises `NotAcceptable` when nobody could talk with them.
+    """
+    theirs = {format.codec: format for format in partner}
+    both = tuple(
+        replace(format, parameters=theirs[format.codec].parameters)
+        for format in formats
+        if format.codec in theirs
+    )
+    _speech(both)
+    return both
+
+
+def _speech(formats: tuple[Format, ...]) -> None:
+    if not any(format.codec.carries_speech for format in formats):
+        raise NotAcceptable("the two parties have no audio codec in common")
+
+
 def _formats(section: MediaSection, filtered: Container[int]) -> tuple[Format, ...]:
-    encodings: dict[int, str] = {}
-    for value in section.attributes("rtpmap"):
-        number, _, encoding = value.partition(" ")
-        if (payload_type := _payload_type(number)) is not None:
-            encodings.setdefault(payload_type, encoding.strip())
+    """The usable formats of a section; none when none of them carries speech."""
+    encodings = _by_number(section, "rtpmap")
+    parameters = _by_number(section, "fmtp")
     formats: dict[Codec, Format] = {}
     for text in section.formats:
-        number_or_none = _payload_type(text)
-        if number_or_none is None or number_or_none in filtered:
+        number = _payload_type(text)
+        if number is None or number in filtered:
             continue
-        codec = codec_of(number_or_none, encodings.get(number_or_none))
-        if codec is not None:
-            formats.setdefault(codec, Format(codec, number_or_none))
-    return tuple(formats.values())
+        codec = codec_of(number, encodings.get(number))
+        if codec is None or codec.static in filtered or codec_of(number, None) not in (None, codec):
+            continue
+        formats.setdefault(codec, Format(codec, number, parameters.get(number, "")))
+    return tuple(formats.values()) if any(codec.carries_speech for codec in formats) else ()
+
+
+def _by_number(section: MediaSection, name: str) -> dict[int, str]:
+    """What `a=rtpmap` or `a=fmtp` lines say of each payload type; the first one counts."""
+    said: dict[int, str] = {}
+    for value in section.attributes(name):
+        number, _, rest = value.partition(" ")
+        if (payload_type := _payload_type(number)) is not None:
+            said.setdefault(payload_type, rest.strip())
+    return said
 
 
 def _payload_type(text: str) -> int | None:
+    """The number; None when it is none, or one of those that RTCP takes on a shared port (RFC 5761 4)."""
     if text.isascii() and text.isdecimal() and len(text) <= 3 and int(text) <= 127:
-        return int(text)
+        return None if 64 <= int(text) <= 95 else int(text)
     return None
 
 
@@ -150,12 +202,17 @@ def _audio(description: SessionDescription, index: int, formats: tuple[Format, .
     if connection is None:
         raise InvalidSdp("the audio has no c= line")
     direction = _direction(description, section)
+    passing = tuple(
+        line for line in section.lines if line.type == "a" and line.value.partition(":")[0] in _END_TO_END
+    )
+    mux = any(True for _ in section.attributes("rtcp-mux"))
     ip = connection.ip
     if ip is not None and ip.is_unspecified:
         # Hold as RFC 2543 had it: nothing is to be sent to that party, RTCP neither (RFC 3264 8.4).
-        return Audio(index, None, None, direction.within(Direction.SENDONLY), formats)
+        return Audio(index, None, None, direction.within(Direction.SENDONLY), formats, passing, mux)
     host = _host(connection)
-    return Audio(index, (host, section.port), _rtcp(section, host), direction, formats)
+    rtp = host, section.port
+    return Audio(index, rtp, rtp if mux else _rtcp(section, host), direction, formats, passing, mux)
 
 
 def _host(connection: Connection) -> str:
@@ -206,10 +263,14 @@ class LocalSession:
     audio: int = 0
     """Which of the sections is the audio, from 0."""
     formats: tuple[Format, ...] = ()
+    mux: bool = False
+    """RTP and RTCP share a port: the party has asked for it. We never do, lest old clients stumble."""
 
-    def offer(self, formats: tuple[Format, ...], direction: Direction) -> "LocalSession":
+    def offer(
+        self, formats: tuple[Format, ...], direction: Direction, passing: tuple[Line, ...] = ()
+    ) -> "LocalSession":
         """Offer `formats`. All sections ever agreed on keep their places, the others refused (RFC 3264 8)."""
-        audio = self._audio_section(formats, direction)
+        audio = self._audio_section(formats, direction, passing)
         if not self.sections:
             return self._said((audio,), 0, formats)
         sections = tuple(
@@ -218,15 +279,21 @@ class LocalSession:
         return self._said(sections, self.audio, formats)
 
     def answer(
-        self, offer: SessionDescription, audio: Audio, formats: tuple[Format, ...], direction: Direction
+        self,
+        offer: SessionDescription,
+        audio: Audio,
+        formats: tuple[Format, ...],
+        direction: Direction,
+        passing: tuple[Line, ...] = (),
     ) -> "LocalSession":
         """Accept `formats` of `audio`, refuse all other sections of `offer` in their places (RFC 3264 6)."""
-        accepted = self._audio_section(formats, direction)
+        after = replace(self, mux=audio.mux)
+        taken = after._audio_section(formats, direction, passing)
         sections = tuple(
-            accepted if index == audio.section else refused(section)
+            taken if index == audio.section else refused(section)
             for index, section in enumerate(offer.sections)
         )
-        return self._said(sections, audio.section, formats)
+        return after._said(sections, audio.section, formats)
 
     def _said(
         self, sections: tuple[MediaSection, ...], audio: int, formats: tuple[Format, ...]
@@ -239,8 +306,17 @@ class LocalSession:
             version += 1
         return replace(self, version=version, sections=sections, audio=audio, formats=formats)
 
-    def _audio_section(self, formats: tuple[Format, ...], direction: Direction) -> MediaSection:
-        lines = [Line("a", f"rtpmap:{format.number} {format.codec.rtpmap}") for format in formats]
+    def _audio_section(
+        self, formats: tuple[Format, ...], direction: Direction, passing: tuple[Line, ...]
+    ) -> MediaSection:
+        lines: list[Line] = []
+        for format in formats:
+            lines.append(Line("a", f"rtpmap:{format.number} {format.codec.rtpmap}"))
+            if format.parameters:
+                lines.append(Line("a", f"fmtp:{format.number} {format.parameters}"))
+        lines += passing
+        if self.mux:
+            lines.append(Line("a", "rtcp-mux"))
         lines.append(Line("a", direction.value))
         numbers = tuple(str(format.number) for format in formats)
         return MediaSection("audio", self.port, "RTP/AVP", numbers, tuple(lines))
@@ -275,9 +351,19 @@ def offerable(formats: tuple[Format, ...]) -> tuple[Format, ...]:
     So a phone that calls PCMU by a number of its own still gets a partner that knows only number 0.
     """
     return tuple(
-        format if format.codec.static is None else Format(format.codec, format.codec.static)
+        format if format.codec.static is None else replace(format, number=format.codec.static)
         for format in formats
     )
+
+
+def for_ichat(formats: tuple[Format, ...]) -> tuple[Format, ...]:
+    """Those of a caller's formats that are offered to an iChat client: what iChat has, or else all.
+
+    COMPAT iChat: it has only ever seen offers of codecs that it has; with most phones PCMU alone, as in the
+    traces of the original.
+    """
+    known = tuple(format for format in formats if format.codec.name in KNOWN_TO_ICHAT)
+    return known or formats
 
 
 def same_family(host: str, other: str) -> bool:
