@@ -85,9 +85,10 @@ def test_what_is_inside_a_dialog_is_not_asked_about() -> None:
     door = Door(ladder, admits=1)
     session = established(ladder, phone)
     phone.sends("ACK", seq=1)
-    for method in ("OPTIONS", "INFO", "MESSAGE"):
-        phone.sends(method)
-        phone.gets(200)
+    phone.sends("OPTIONS")
+    phone.gets(200)
+    phone.sends("REFER")
+    phone.gets(400)
     phone.sends("INVITE", sdp=sdp("hold"))
     phone.gets(100)
     ladder.tell(session, End(Ending(Cause.HANGUP)))

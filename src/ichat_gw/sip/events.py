@@ -120,6 +120,8 @@ class InviteReceived:
     """The User-Agent header, or ""."""
     max_forwards: int = 70
     """How many hops the call may still make, this gateway included: 1 to 255."""
+    replaces: SessionId | None = None
+    """The session whose place the caller wants to take (RFC 3891); it is established."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ from ichat_gw.sip.message import Headers, Request, Response
 from ichat_gw.sip.next_hop import NextHop
 from ichat_gw.sip.reason_header import reason_for
 from ichat_gw.sip.redirection import Targets
-from ichat_gw.sip.replies import ACCEPT, ALLOW, EXTENSIONS, IN_DIALOG, LANGUAGE, Replies, sdp_of
+from ichat_gw.sip.replies import ACCEPT, ALLOW, EXTENSIONS, IN_DIALOG, LANGUAGE, NOT_YET, Replies, sdp_of
 from ichat_gw.sip.session import Session
 from ichat_gw.sip.session_timer import SessionTimer
 from ichat_gw.sip.transaction import Transaction, cancel_for
@@ -160,6 +160,11 @@ class ClientSession(Session):
         headers.add("From", str(caller.with_tag(self.local_tag)))
         headers.add("Call-ID", self.call_id)
         headers.add("CSeq", f"{self._number} INVITE")
+        if place.referred_by:
+            headers.add("Referred-By", place.referred_by)
+        if place.replaces:
+            headers.add("Replaces", place.replaces)
+            headers.add("Require", "replaces")
         for name, value in self._timer.ask():
             headers.add(name, value)
         headers.add("Accept-Language", LANGUAGE)
@@ -204,6 +209,8 @@ class ClientSession(Session):
             case RefuseReoffer(ending) if self._usage is None:
                 for branch in self._branches.values():
                     branch.refuse(ending)
+            case _ if self._usage is not None:
+                self._usage.command(command)
             case _:
                 pass
 
@@ -387,6 +394,7 @@ class ClientSession(Session):
             usage.end(Ending(Cause.ANSWERED_ELSEWHERE))
             return
         usage = self._usage = InviteUsage(self.core, self, dialog, branch.next_hop, self._timer)
+        usage.learn(response)
         usage.keep_alive()
         sdp, pending = branch.described(response), branch.take_pending()
         self._close_branches()
@@ -469,8 +477,15 @@ class ClientSession(Session):
             self._hear_update(branch, transaction, request)
         else:
             # The called side may not say BYE before it has answered (section 15), and we send no 1xx.
-            status = 481 if request.method in ("BYE", "PRACK") else 200
+            early = 491 if request.method in NOT_YET else 200
+            status = 481 if request.method in ("BYE", "PRACK") else early
             self.core.respond(transaction, self._replies.plain(request, status, tag))
+
+    def is_established_with(self, remote_tag: str) -> bool | None:
+        """Tell whether this dialog may be replaced, or not yet, or is none."""
+        if self._place.pinned or remote_tag not in self._branches:
+            return None
+        return self._usage is not None and self._usage.dialog.remote_tag == remote_tag
 
     def _hear_update(self, branch: EarlyDialog, transaction: Transaction, update: Request) -> None:
         """RFC 3311 section 5.2, before the call is answered.

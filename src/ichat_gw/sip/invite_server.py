@@ -29,7 +29,7 @@ from ichat_gw.sip.message import Request, Response
 from ichat_gw.sip.next_hop import NextHop
 from ichat_gw.sip.reason_header import ending_of
 from ichat_gw.sip.reliable import RAck, ReliableSender
-from ichat_gw.sip.replies import RETRY_AFTER, Replies, sdp_of
+from ichat_gw.sip.replies import NOT_YET, RETRY_AFTER, Replies, sdp_of
 from ichat_gw.sip.session import Session
 from ichat_gw.sip.session_timer import SessionTimer
 from ichat_gw.sip.transaction import Transaction
@@ -38,11 +38,19 @@ from ichat_gw.sip.transaction import Transaction
 class ServerSession(Session):
     """A call that came in."""
 
-    def __init__(self, core: Core, session: SessionId, transaction: Transaction, flow: Flow) -> None:
+    def __init__(
+        self,
+        core: Core,
+        session: SessionId,
+        transaction: Transaction,
+        flow: Flow,
+        replaces: SessionId | None = None,
+    ) -> None:
         invite = transaction.request
         super().__init__(core, session, invite.call_id, core.token())
         self._invite = transaction
         self._flow = flow
+        self._replaces = replaces
         self._replies = Replies(core.config.name)
         self._is_viceroy = is_viceroy(invite)
         # COMPAT iChat: requests go to where its INVITE came from, and every user part is `user`.
@@ -71,6 +79,7 @@ class ServerSession(Session):
                 offer=sdp_of(invite),
                 flow=self._flow,
                 user_agent=invite.headers.get("User-Agent") or "",
+                replaces=self._replaces,
                 max_forwards=70 if invite.max_forwards is None else invite.max_forwards,
             )
         )
@@ -102,6 +111,8 @@ class ServerSession(Session):
                 usage.accept_reoffer(sdp)
             case RefuseReoffer(ending) if usage is not None:
                 usage.refuse_reoffer(ending)
+            case _ if usage is not None:
+                usage.command(command)
             case _:
                 pass
 
@@ -168,6 +179,8 @@ class ServerSession(Session):
             self.core.respond(transaction, self._replies.again_later(request, tag, seconds=5))
         elif request.method == "OPTIONS":
             self.core.respond(transaction, self._replies.capabilities(request, tag, contact))
+        elif request.method in NOT_YET:
+            self.core.respond(transaction, self._replies.plain(request, 491, tag))
         elif request.method == "UPDATE":
             self._dialog.refresh(request)
             self.core.respond(transaction, self._replies.success(request, tag, contact))
@@ -192,6 +205,12 @@ class ServerSession(Session):
         else:
             status = 488 if prack.body else 200
         self.core.respond(transaction, self._replies.plain(prack, status, self.local_tag))
+
+    def is_established_with(self, remote_tag: str) -> bool | None:
+        """Tell whether this dialog may be replaced, or not yet, or is none."""
+        if self._is_viceroy or remote_tag != self._dialog.remote_tag:
+            return None
+        return self._usage is not None
 
     def acknowledged(self, ack: Request) -> None:
         """Hear an ACK to a 2xx."""

@@ -21,14 +21,27 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ichat_gw.call.cause import Cause, Ending
-from ichat_gw.call.leg import Confirmed, Ended, Reoffered, Sdp
+from ichat_gw.call.leg import (
+    AcceptTransfer,
+    Confirmed,
+    Ended,
+    Info,
+    InfoAnswered,
+    LegCommand,
+    RefuseTransfer,
+    Reoffered,
+    Sdp,
+    TransferProgress,
+)
 from ichat_gw.sip import session_refresh
 from ichat_gw.sip.core import Core
 from ichat_gw.sip.dialog import Dialog
 from ichat_gw.sip.events import Flow
+from ichat_gw.sip.info import InfoExchange
 from ichat_gw.sip.message import Request, Response
 from ichat_gw.sip.next_hop import NextHop
 from ichat_gw.sip.reason_header import ending_of, reason_for
+from ichat_gw.sip.referral import Referral
 from ichat_gw.sip.replies import Replies, sdp_of
 from ichat_gw.sip.session import Session
 from ichat_gw.sip.session_refresh import SessionRefresh
@@ -77,6 +90,8 @@ class InviteUsage:
         self._core = core
         self._session = session
         self._replies = Replies(core.config.name)
+        self._info = InfoExchange(core, session, dialog, self.next_hop)
+        self._referral = Referral(core, session, dialog, self.next_hop)
         self._phase = _Phase.OPEN
         self._unacknowledged: _Unacknowledged | None = None
         self._pending: Transaction | None = None
@@ -94,6 +109,7 @@ class InviteUsage:
     def accept(self, transaction: Transaction, sdp: Sdp, *, is_first: bool) -> None:
         """Answer an INVITE of theirs with 200, and repeat that until the ACK comes; or an UPDATE, once."""
         request = transaction.request
+        self.learn(request)
         self.dialog.confirmed = True
         if not is_first:
             # The first INVITE made the dialog; an UPDATE may have moved its target since.
@@ -140,6 +156,26 @@ class InviteUsage:
         else:
             self._close(_Phase.CLOSING)
 
+    def learn(self, message: Request | Response) -> None:
+        """Take from their INVITE, or their 2xx to ours, what they understand."""
+        self._info.learn(message)
+
+    def command(self, command: LegCommand) -> None:
+        """Do what concerns neither the session's descriptions nor its end."""
+        match command:
+            case Info():
+                self._info.send(command)
+            case InfoAnswered():
+                self._info.answered(command)
+            case AcceptTransfer():
+                self._referral.accept()
+            case RefuseTransfer(ending):
+                self._referral.refuse(ending)
+            case TransferProgress(status):
+                self._referral.progress(status)
+            case _:
+                pass
+
     def keep_alive(self) -> None:
         """Keep the connection of the INVITE, if it is one, from being idle for as long as the call lasts."""
         config = self._core.config
@@ -164,9 +200,12 @@ class InviteUsage:
             case "OPTIONS":
                 contact, tag = self.dialog.contact, self.dialog.local_tag
                 self._core.respond(transaction, self._replies.capabilities(request, tag, contact))
+            case _ if self._phase is not _Phase.OPEN:
+                self._answer(transaction, 481)
+            case "REFER" | "SUBSCRIBE":
+                self._referral.asked(transaction, request)
             case _:
-                # INFO, and MESSAGE (COMPAT iChat: keep-alive pings; nobody is to read them).
-                self._answer(transaction, 200)
+                self._info.asked(transaction, request)
 
     def acknowledged(self, ack: Request) -> None:
         """Take the ACK to our 2xx; any other ACK says nothing new."""
@@ -236,6 +275,8 @@ class InviteUsage:
 
     def _close(self, phase: _Phase) -> None:
         self._phase = phase
+        self._info.close()
+        self._referral.close()
         self._refresh.stop()
         if self._keeps_alive:
             self._keeps_alive = False

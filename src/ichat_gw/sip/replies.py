@@ -14,17 +14,23 @@ from ichat_gw.sip import session_timer
 from ichat_gw.sip.dialog import is_viceroy
 from ichat_gw.sip.message import Request, Response, response_to
 
-ALLOW = ("INVITE", "ACK", "CANCEL", "OPTIONS", "BYE", "UPDATE", "PRACK", "INFO", "MESSAGE")
+ALLOW = (
+    *("INVITE", "ACK", "CANCEL", "OPTIONS", "BYE", "REFER", "SUBSCRIBE", "UPDATE", "PRACK"),
+    *("INFO", "MESSAGE"),
+)
 """The methods that we answer otherwise than with 405."""
 
-EXTENSIONS = ("timer", "100rel")
-"""The option tags that another may Require of us (RFC 4028, RFC 3262)."""
+EXTENSIONS = ("replaces", "timer", "norefersub", "100rel")
+"""The option tags that another may Require of us (RFC 3891, RFC 4028, RFC 4488, RFC 3262)."""
 
 IN_DIALOG = ", ".join(option for option in EXTENSIONS if option != "100rel")
 """Those of them that matter in an established dialog, as Supported says them."""
 
-ONLY_IN_DIALOG = frozenset({"MESSAGE"})
+ONLY_IN_DIALOG = frozenset({"MESSAGE", "REFER", "SUBSCRIBE"})
 """Methods that are answered inside a dialog only. COMPAT iChat: its MESSAGE is a keep-alive ping."""
+
+NOT_YET = frozenset({"REFER", "SUBSCRIBE"})
+"""Methods that have to wait (491) until the dialog is established."""
 
 ACCEPT = "application/sdp"
 LANGUAGE = "en"
@@ -116,6 +122,9 @@ class Replies:
         The order is that of RFC 3261 sections 8.2.1 to 8.2.3.
         """
         inside = request.to.tag is not None
+        if request.method == "REFER" and not inside:
+            # Nobody is called because a stranger asks for it.
+            return self.plain(request, 403, tag)
         if request.method not in ALLOW or (request.method in ONLY_IN_DIALOG and not inside):
             allowed = (name for name in ALLOW if inside or name not in ONLY_IN_DIALOG)
             return self.plain(request, 405, tag, extra=(("Allow", ", ".join(allowed)),))

@@ -41,6 +41,10 @@ class Session(TransactionUser, ABC):
         """Answer a request inside the dialog; the transaction is this session's already."""
 
     @abstractmethod
+    def is_established_with(self, remote_tag: str) -> bool | None:
+        """Whether the dialog with that tag of the other end has had its 2xx; None: no such dialog."""
+
+    @abstractmethod
     def acknowledged(self, ack: Request) -> None:
         """Hear an ACK to one of our 2xx."""
 

@@ -9,6 +9,7 @@ import hashlib
 import random
 from collections.abc import Callable
 
+from ichat_gw.addressing.sip_grammar import InvalidSyntax
 from ichat_gw.call.leg import Place
 from ichat_gw.sip.core import Core, TransactionUser, UserAgentConfig
 from ichat_gw.sip.events import (
@@ -28,6 +29,7 @@ from ichat_gw.sip.events import (
 from ichat_gw.sip.invite_client import ClientSession
 from ichat_gw.sip.invite_server import ServerSession
 from ichat_gw.sip.message import MalformedMessage, NotSip, Request, parse, stamp_via
+from ichat_gw.sip.refer import Replaces
 from ichat_gw.sip.registrations import Registrations
 from ichat_gw.sip.replies import RETRY_AFTER, Replies
 from ichat_gw.sip.session import Session
@@ -252,11 +254,35 @@ class UserAgent:
         elif len(self._sessions) >= core.config.max_sessions:
             core.respond(transaction, replies.plain(request, 503, tag, extra=(RETRY_AFTER,)))
         else:
+            replaced, status = self._replaced_by(request)
+            if status:
+                core.respond(transaction, replies.plain(request, status, tag))
+                return
             self._nobody.live -= 1
-            session = ServerSession(core, self.new_session(), transaction, flow)
+            session = ServerSession(core, self.new_session(), transaction, flow, replaced)
             self._open(session)
             self.heard = session.number
             session.begin()
+
+    def _replaced_by(self, invite: Request) -> tuple[SessionId | None, int]:
+        """The session whose place an INVITE is to take, if any; or the status that refuses it (RFC 3891 3).
+
+        A call that rings is not picked up by this (481): only one that is up is replaced.
+        """
+        value = invite.headers.get("Replaces")
+        if value is None:
+            return None, 0
+        try:
+            replaces = Replaces.parse(value)
+        except InvalidSyntax:
+            return None, 400
+        session = self._by_dialog.get((replaces.call_id, replaces.to_tag))
+        established = session.is_established_with(replaces.from_tag) if session is not None else None
+        if session is None or not established:
+            return None, 481
+        if session.over:
+            return None, 603
+        return (None, 486) if replaces.early_only else (session.number, 0)
 
     def _is_loop(self, invite: Request) -> bool:
         """Tell whether an INVITE is one of ours that has come back as it was (RFC 5393 section 4.2).
