@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from app.world import COMPONENT, IChat, World
+from ichat_gw.addressing.jid import unescape_localpart
 from ichat_gw.addressing.translation import TranslationRule, TranslationRules
 from ichat_gw.app.gateway import FromConnector, Note, StopGateway, calling_user, is_viceroy, party_of
 from ichat_gw.call.leg import Answered, Party
@@ -150,7 +151,7 @@ def test_who_may_be_subscribed_to(world: World, to: str, allowed: bool) -> None:
     ("jid", "uri"),
     [
         ("alice@jabber.localhost", "sip:alice@jabber.localhost"),
-        ("o\\27malley@jabber.localhost", "sip:o%5C27malley@jabber.localhost"),
+        ("o\\27malley@jabber.localhost", "sip:o'malley@jabber.localhost"),
         ("jürgen@jabber.localhost", "sip:j%C3%BCrgen@jabber.localhost"),
         ("a%b#c@jabber.localhost", "sip:a%25b%23c@jabber.localhost"),
         ("alice@jübber.localhost", "sip:anonymous@anonymous.invalid"),
@@ -158,7 +159,7 @@ def test_who_may_be_subscribed_to(world: World, to: str, allowed: bool) -> None:
     ],
 )
 def test_every_user_can_be_a_caller(jid: str, uri: str) -> None:
-    assert party_of(jid) == Party(uri, jid.partition("@")[0])
+    assert party_of(jid) == Party(uri, unescape_localpart(jid.partition("@")[0]))
 
 
 @pytest.mark.parametrize("local", ["o\\27malley", "jürgen", "a%b"])
@@ -169,7 +170,7 @@ def test_a_user_whose_name_sip_must_escape_calls_a_phone(world: World, local: st
     ichat.dial("5551234")
     world.run(2.0)
     (invite,) = [event for event in world.phone.heard if isinstance(event, InviteReceived)]
-    assert invite.from_name == local
+    assert invite.from_name == unescape_localpart(local)
     assert world.heard_by(ichat, Answered)
     ichat.hang_up()
     world.run(130.0)
@@ -182,10 +183,13 @@ def test_a_user_whose_name_sip_must_escape_calls_a_phone(world: World, local: st
         ("sip:15551234567@phones", "1555123456"),
         ("sip:bob@phones;user=phone", "bob"),
         ("sip:phones", "anonymous"),
-        ("sip:%20@phones", "%20"),
+        ("sip:%20@phones", "anonymous"),
+        ("sip:o'malley@phones", "o\\27malley"),
+        ("sip:j%C3%BCrgen@phones", "jürgen"),
+        ("xmpp:o\\27malley@jabber.localhost/x", "o\\27malley"),
         ("tel:+15551234567;phone-context=x", "+155512345"),
         ("xmpp:alice@jabber.localhost/x", "alice"),
-        ("xmpp:<&'\"/: @>@x", "anonymous"),
+        ("xmpp:<&'\"/: @>@x", "\\3c\\26\\27"),
         ("", "anonymous"),
     ],
 )

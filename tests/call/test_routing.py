@@ -47,3 +47,25 @@ def test_no_rule_matches(address: str) -> None:
     ending = route(address, Network.SIP, rules("xmpp:$1@jabber"))
     assert isinstance(ending, Ending)
     assert ending.cause is Cause.NO_ROUTE
+
+
+@pytest.mark.parametrize(
+    ("origin", "address", "output", "target"),
+    [
+        (Network.XMPP, "xmpp:o\\27malley@x", "sip:$1@phones", "sip:o'malley@phones"),
+        (Network.XMPP, "xmpp:bob\\40sip.example@x", "sip:$1", "sip:bob@sip.example"),
+        (Network.SIP, "sip:f%C3%BC@x", "xmpp:$1@jabber", "xmpp:fü@jabber"),
+    ],
+)
+def test_each_network_writes_characters_its_own_way(
+    origin: Network, address: str, output: str, target: str
+) -> None:
+    routed = route(address, origin, rules(output))
+    assert isinstance(routed, Route)
+    assert routed.target == target
+
+
+def test_a_user_that_no_jid_can_name() -> None:
+    ending = route("sip:bob%20@x", Network.SIP, rules("xmpp:$1@jabber"))
+    assert isinstance(ending, Ending)
+    assert ending.cause is Cause.NOT_FOUND

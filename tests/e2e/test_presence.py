@@ -66,8 +66,10 @@ async def test_capabilities(stage: Stage, node: str, feature: str) -> None:
 
 async def test_the_component_introduces_itself(stage: Stage) -> None:
     query = await stage.ichat.query(stage.prosody.component, DISCO)
-    (identity,) = [child for child in query if child.tag.endswith("identity")]
-    assert identity.get("category") == "server"
+    identities = [child for child in query if child.tag.endswith("identity")]
+    assert [(one.get("category"), one.get("type")) for one in identities] == [
+        ("server", "ichat-gw"), ("gateway", "sip"),
+    ]  # fmt: skip
     assert "jabber:iq:version" in features(query)
     version = await stage.ichat.query(stage.speed_dial, "jabber:iq:version")
     assert version[0].text == "ichat-gw"

@@ -8,6 +8,7 @@ What follows must come exactly, in that order. Ids are numbered: t00000001, t000
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta, timezone
 from typing import TypeAlias
 from xml.etree import ElementTree
 
@@ -34,6 +35,8 @@ BOOK = f"{ALICE}/iChat5df3"
 
 BLOB = "00000000657468300000000000000000000000007f0000010000000000000000000000003ade0000"
 HER_BLOB = "00000000656e30000000000000000000000000007f0000010000000000000000000000003af20000"
+
+WALL_CLOCK = datetime(2026, 11, 23, 11, 30, 5, tzinfo=timezone(-timedelta(hours=3, minutes=30)))
 
 EXT = "ice recauth rdserver maudio audio rdclient mvideo auxvideo rdmuxing avcap avavail video"
 
@@ -155,7 +158,7 @@ class Scene:
         online: Sequence[str] = (),
     ) -> None:
         self.now = 1000.0
-        self.connector = Connector(config, "t", subscriptions)
+        self.connector = Connector(config, "t", subscriptions, wall_clock=lambda: WALL_CLOCK, now=self.now)
         if connected:
             self.happens(StreamUp())
         for full in online:

@@ -85,14 +85,7 @@ from jabber.scene import (
         (f"<presence from='{DIAL}' to='{CONTROL}' type='probe'/>", "stanza from ourselves"),
         (f"<handshake from='{MAC}' to='{CONTROL}'/>", "not a stanza"),
         (f"<presence from='{MAC}' to='{CONTROL}' type='x'/>", "presence of an unknown type"),
-        (f"<iq from='{MAC}' to='{CONTROL}' id='1' type='x'/>", "IQ of an unknown type"),
-        (f"<iq from='{MAC}' to='{CONTROL}' id='1'/>", "IQ of an unknown type"),
-        (
-            f"<iq from='{MAC}' to='{CONTROL}' type='get'><ping xmlns='urn:xmpp:ping'/></iq>",
-            "IQ without an id",
-        ),
         (f"<iq from='{MAC}' to='{CONTROL}' id='1' type='error'/>", "error for no call"),
-        (vc("request", MAC, DIAL).replace("id='iChat_1'", ""), "IQ without an id"),
     ],
 )
 def test_dropped(xml: str, reason: str) -> None:

@@ -80,3 +80,41 @@ def test_no_error_at_all() -> None:
 def test_long_words_are_cut() -> None:
     stanza = element(failed(f"<error><text {NS}>{'x' * 9999}</text></error>"))
     assert len(stanza_error.text(stanza)) == 500
+
+
+@pytest.mark.parametrize(
+    ("status", "condition", "type_"),
+    [
+        (300, "recipient-unavailable", "wait"),
+        (301, "recipient-unavailable", "wait"),
+        (380, "not-acceptable", "modify"),
+        (400, "bad-request", "modify"),
+        (401, "forbidden", "auth"),
+        (403, "forbidden", "auth"),
+        (404, "item-not-found", "cancel"),
+        (405, "feature-not-implemented", "cancel"),
+        (407, "forbidden", "auth"),
+        (408, "remote-server-timeout", "wait"),
+        (410, "gone", "cancel"),
+        (413, "policy-violation", "modify"),
+        (423, "resource-constraint", "wait"),
+        (480, "recipient-unavailable", "wait"),
+        (484, "item-not-found", "cancel"),
+        (486, "recipient-unavailable", "wait"),
+        (488, "not-acceptable", "modify"),
+        (491, "unexpected-request", "wait"),
+        (499, "bad-request", "modify"),
+        (500, "internal-server-error", "cancel"),
+        (502, "remote-server-not-found", "cancel"),
+        (503, "internal-server-error", "cancel"),
+        (504, "remote-server-timeout", "wait"),
+        (599, "internal-server-error", "cancel"),
+        (603, "recipient-unavailable", "wait"),
+        (604, "item-not-found", "cancel"),
+        (606, "not-acceptable", "modify"),
+        (699, "recipient-unavailable", "wait"),
+        (200, "undefined-condition", "cancel"),
+    ],
+)
+def test_sip_statuses(status: int, condition: str, type_: str) -> None:
+    assert stanza_error.of_status(status) == (condition, type_)

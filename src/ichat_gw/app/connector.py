@@ -58,8 +58,11 @@ class ConnectorServer:
             proceeding_timeout_ms=start.proceeding_timeout_ms,
             ping_seconds=start.ping_seconds,
             version=__version__,
+            numbers_reachable=start.numbers_reachable,
         )
-        self._machine = Connector(config, secrets.token_hex(8), self._store.load())
+        self._machine = Connector(
+            config, secrets.token_hex(8), self._store.load(), now=asyncio.get_running_loop().time()
+        )
         self._stop = asyncio.Event()
 
     async def run(self) -> None:

@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from ichat_gw.addressing.jid import InvalidJid, Jid
+from ichat_gw.addressing.jid import InvalidJid, Jid, unescape_localpart
+from ichat_gw.addressing.mapping import calling_localpart
 from ichat_gw.addressing.sip_uri import InvalidSipUri, SipUri
 from ichat_gw.addressing.translation import TranslationRules
 from ichat_gw.call.admission import Admission, Limits, Refusal, source_of
@@ -728,10 +729,11 @@ class Gateway:
 def party_of(user: str) -> Party:
     """How a SIP phone sees an iChat user (a bare JID): the JID as a SIP URI, its user part as the name.
 
-    A JID may hold what a SIP URI must escape (RFC 7247 section 4). One whose domain no SIP URI can name is
-    anonymous (RFC 3261 section 8.1.1.3) but for its name.
+    What a JID escapes (XEP-0106) may stand in a SIP URI, and the other way round (RFC 7247 section 4). One
+    whose domain no SIP URI can name is anonymous (RFC 3261 section 8.1.1.3) but for its name.
     """
     local, _, domain = user.rpartition("@")
+    local = unescape_localpart(local)
     try:
         return Party(str(SipUri.build(local or None, domain)), local or domain)
     except InvalidSipUri:
@@ -741,13 +743,11 @@ def party_of(user: str) -> Party:
 def calling_user(address: str) -> str:
     """The user part of the JID that calls iChat for a SIP caller (section "iChat" of the wire reference).
 
-    COMPAT iChat: it refuses (603) a user part longer than ten characters. What a JID may not contain is
-    left out rather than escaped, which would make it longer.
+    COMPAT iChat: it refuses (603) a user part longer than ten characters, escapes (XEP-0106) included.
     """
     scheme, _, rest = _plain(address)[0].partition(":")
-    user = rest.partition(";")[0] if scheme == "tel" else rest.partition("@")[0] if "@" in rest else ""
-    allowed = "".join(char for char in user if char not in "\"&'/:<>@ \\" and char.isprintable())
-    return allowed[:CALLER_USER_LENGTH] or "anonymous"
+    user = rest.partition(";")[0] if scheme == "tel" else rest.rpartition("@")[0]
+    return calling_localpart(user, CALLER_USER_LENGTH) or "anonymous"
 
 
 def is_viceroy(user_agent: str) -> bool:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from ichat_gw.addressing.jid import InvalidJid
+from ichat_gw.addressing.mapping import sip_address, xmpp_address
 from ichat_gw.addressing.translation import TranslationRules
 from ichat_gw.call.cause import Cause, Ending
 
@@ -27,6 +29,7 @@ def route(address: str, origin: Network, rules: TranslationRules) -> Route | End
 
     No rule: NO_ROUTE (404). A call from SIP to SIP or from XMPP to XMPP is FORBIDDEN (403): through a
     gateway it has no use but to hide or to have paid who called whom. `sips:` and `sip:` are both SIP.
+    The rules see addresses as they came; what they make is written as its network writes characters.
     """
     translation = rules.translate(address)
     if translation is None:
@@ -47,4 +50,7 @@ def route(address: str, origin: Network, rules: TranslationRules) -> Route | End
             Cause.FORBIDDEN,
             text=f"rule {translation.rule} leads from {origin.value} back to {network.value}: {target}",
         )
-    return Route(network, target)
+    try:
+        return Route(network, xmpp_address(target) if network is Network.XMPP else sip_address(target))
+    except InvalidJid as error:
+        return Ending(Cause.NOT_FOUND, text=str(error))

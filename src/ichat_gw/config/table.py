@@ -405,6 +405,18 @@ class Settings(BaseModel):
         ),
     ] = Path("ichat-gw.sqlite3")
 
+    numbers_reachable: Annotated[
+        bool,
+        Row(
+            Section.JABBER,
+            "NumbersReachable",
+            kinds.ON_OFF,
+            "Whether telephone numbers can be called through this gateway. Clients that look for a way to "
+            "the telephone network are then told so (service discovery, `gateway/pstn`).",
+            new=True,
+        ),
+    ] = False
+
     # --- rules -----------------------------------------------------------------------------------------
 
     translation_rules: Annotated[
@@ -418,7 +430,9 @@ class Settings(BaseModel):
             "TranslationPattern is found anywhere in it. Its TranslationOutput is then the address to "
             "call: `$1` to `$9` stand for what the pattern's groups took, and it must begin with `xmpp:`, "
             "`sip:` or `sips:`. Any number of rules can be given, each as a pattern followed by its "
-            "output; an address that no rule translates cannot be called.",
+            "output; an address that no rule translates cannot be called. Characters need no care: what a "
+            "JID escapes (XEP-0106) and what a SIP address escapes (percent) are written in the way of the "
+            "network that the call goes to.",
             pair="TranslationOutput",
             default_words="none",
         ),

@@ -6,7 +6,8 @@ sent to the control JID counts, because only that one subscribes to users: what 
 (to hide from it, say) is not what it tells the gateway.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from xml.etree.ElementTree import Element
 
 from ichat_gw.ipc.messages import (
@@ -55,19 +56,26 @@ class Connector:
     """The whole XMPP side as one machine."""
 
     def __init__(
-        self, config: ConnectorConfig, token: str, subscriptions: Iterable[tuple[str, str]] = ()
+        self,
+        config: ConnectorConfig,
+        token: str,
+        subscriptions: Iterable[tuple[str, str]] = (),
+        *,
+        wall_clock: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+        now: float = 0.0,
     ) -> None:
-        """Begin without a stream.
+        """Begin without a stream, at the monotonic time `now`.
 
         `token` makes our stanza ids unlike those of any other run: some random hex digits.
-        `subscriptions` are those that the store remembers, as (user, contact).
+        `subscriptions` are those that the store remembers, as (user, contact). `wall_clock` is for who asks
+        us what time it is.
         """
         ids = Ids(token)
         self._domain = config.domain
         self._control = config.control
         self._users = Users()
         self._subscriptions = Subscriptions(config, subscriptions)
-        self._capabilities = Capabilities(config.control, config.version)
+        self._capabilities = Capabilities(config, wall_clock, now)
         self._auto_reply = AutoReply()
         self._keepalive = Keepalive(config, ids)
         self._calls_from = CallsFromIChat(config, ids)
@@ -290,19 +298,15 @@ class Connector:
     def _iq(self, element: Element, sender: str, contact: str, now: float) -> list[ConnectorCommand]:
         query = next((child for child in element if not child.tag.endswith("}error")), None)
         match element.get("type"):
-            case "get" | "set" as type_:
-                if not element.get("id"):
-                    return [Dropped("IQ without an id")]
-                said = exchange.read(query) if type_ == "set" and query is not None else None
-                if said is None:
-                    return [SendStanza(self._capabilities.answer(element, query))]
-                return [self._result(element), *self._exchange(said, sender, contact, now)]
-            case "error":
-                return self._iq_error(element, query, sender, contact, now)
             case "result":
                 return []
+            case "error":
+                return self._iq_error(element, query, sender, contact, now)
+            case "set" if element.get("id") and query is not None and (said := exchange.read(query)):
+                return [self._result(element), *self._exchange(said, sender, contact, now)]
             case _:
-                return [Dropped("IQ of an unknown type")]
+                # Also what has no id, no payload or no such type: everything that asks gets an answer.
+                return [SendStanza(self._capabilities.answer(element, query, now))]
 
     def _result(self, element: Element) -> SendStanza:
         """Every set gets a result (RFC 6120 8.2.3). The original gave none; iChat does not mind."""

@@ -29,6 +29,8 @@ class ConnectorConfig:
     """The domain to ping; by default the one above the component's name."""
     version: str = ""
     """Our version, for who asks."""
+    numbers_reachable: bool = False
+    """NumbersReachable: whether to say that telephone numbers can be called."""
 
     @property
     def domain(self) -> str:

@@ -7,6 +7,7 @@ original gateway sent them.
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from ichat_gw.jabber import xmlns
 
@@ -112,9 +113,39 @@ def disco_info(identities: Iterable[tuple[str, str, str]], features: Iterable[st
     return f"<query xmlns='{xmlns.DISCO_INFO}'{_attribute('node', node)}>{named}{able}</query>"
 
 
-def disco_items(node: str = "") -> str:
-    """The payload of a disco#items answer that lists nothing."""
-    return f"<query xmlns='{xmlns.DISCO_ITEMS}'{_attribute('node', node)}/>"
+def disco_items(items: Iterable[tuple[str, str]] = (), node: str = "") -> str:
+    """The payload of a disco#items answer (XEP-0030); an item is (JID, name)."""
+    listed = "".join(f"<item jid='{escape(jid)}'{_attribute('name', name)}/>" for jid, name in items)
+    return f"<query xmlns='{xmlns.DISCO_ITEMS}'{_attribute('node', node)}>{listed}</query>"
+
+
+def last_activity(seconds: int) -> str:
+    """The payload of a jabber:iq:last answer (XEP-0012)."""
+    return f"<query xmlns='{xmlns.LAST}' seconds='{seconds}'/>"
+
+
+def entity_time(now: datetime) -> str:
+    """The payload of an urn:xmpp:time answer (XEP-0202); `now` has a time zone."""
+    zone = now.strftime("%z")
+    utc = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"<time xmlns='{xmlns.TIME}'><tzo>{zone[:3]}:{zone[3:5]}</tzo><utc>{utc}</utc></time>"
+
+
+def vcard(name: str, jid: str, description: str = "") -> str:
+    """A vCard (XEP-0054)."""
+    more = f"<DESC>{escape(description)}</DESC>" if description else ""
+    who = f"<FN>{escape(name)}</FN><JABBERID>{escape(jid)}</JABBERID>"
+    return f"<vCard xmlns='{xmlns.VCARD}'>{who}{more}</vCard>"
+
+
+def gateway_prompt(text: str) -> str:
+    """The payload that asks for an address of the other network (XEP-0100 6.3)."""
+    return f"<query xmlns='{xmlns.GATEWAY}'><desc>{escape(text)}</desc><prompt/></query>"
+
+
+def gateway_jid(jid: str) -> str:
+    """The payload that says which JID such an address has here."""
+    return f"<query xmlns='{xmlns.GATEWAY}'><jid>{escape(jid)}</jid></query>"
 
 
 def version(name: str, number: str) -> str:

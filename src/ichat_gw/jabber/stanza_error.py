@@ -1,4 +1,4 @@
-"""What a stanza of type error says went wrong, and the SIP status that means (RFC 7247, section 6.1)."""
+"""What a stanza of type error says went wrong, and which SIP status that is, both ways (RFC 7247, 6)."""
 
 from xml.etree.ElementTree import Element
 
@@ -37,6 +37,53 @@ _LEGACY = {401: 403, 402: 403, 407: 403, 503: 403}
 """Error codes of the old `code` attribute (XEP-0086) that are not passed on as they are, as above."""
 
 UNKNOWN_STATUS = 480
+
+_CONDITIONS = {
+    condition: statuses
+    for condition, *statuses in (
+        ("bad-request", 400, 402, 493),
+        # Not not-authorized and registration-required: the challenge is for us, the user cannot answer it.
+        ("forbidden", 401, 403, 407),
+        ("item-not-found", 404, 481, 484, 485, 604),
+        ("feature-not-implemented", 405, 420, 439, 501),
+        ("not-acceptable", 380, 406, 415, 416, 421, 482, 483, 488, 505, 606),
+        ("remote-server-timeout", 408, 504),
+        # 301 is gone only with the new address, which we do not pass on.
+        ("gone", 410),
+        ("policy-violation", 413, 414, 440, 489, 513),
+        ("resource-constraint", 423),
+        ("recipient-unavailable", 430, 480, 486, 487, 600, 603),
+        ("unexpected-request", 491),
+        ("internal-server-error", 500, 503),
+        ("remote-server-not-found", 502),
+    )
+}
+_OF_STATUS = {status: condition for condition, statuses in _CONDITIONS.items() for status in statuses}
+_OF_CLASS = {
+    # Not redirect, which must say where to; the gateway follows redirections itself.
+    3: "recipient-unavailable",
+    4: "bad-request",
+    5: "internal-server-error",
+    6: "recipient-unavailable",
+}
+
+_TYPES = {
+    "bad-request": "modify",
+    "forbidden": "auth",
+    "not-acceptable": "modify",
+    "policy-violation": "modify",
+    "recipient-unavailable": "wait",
+    "remote-server-timeout": "wait",
+    "resource-constraint": "wait",
+    "unexpected-request": "wait",
+}
+"""The type that RFC 6120 8.3.3 gives a condition, where that is not `cancel`."""
+
+
+def of_status(status: int) -> tuple[str, str]:
+    """The condition and the type of the stanza error for a SIP status, 300..699 (RFC 7247, table 3)."""
+    condition = _OF_STATUS.get(status) or _OF_CLASS.get(status // 100, "undefined-condition")
+    return condition, _TYPES.get(condition, "cancel")
 
 
 def condition(stanza: Element) -> str:
