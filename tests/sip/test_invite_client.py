@@ -17,7 +17,7 @@ from ichat_gw.call.leg import (
     Reoffered,
 )
 from ichat_gw.sip.events import Resolved, SessionGone
-from ichat_gw.sip.message import Request
+from ichat_gw.sip.message import Request, response_to
 from ichat_gw.sip.replies import ALLOW
 from ichat_gw.sip.user_agent import UserAgentConfig
 from tests.sip.ladder import Ladder, Peer, sdp
@@ -586,3 +586,11 @@ def test_a_session_is_placed_once() -> None:
     ladder, phone, call, _ = calling()
     ladder.tell(call, PLACE)
     phone.silent()
+
+
+def test_ringing_without_a_tag_makes_no_dialog() -> None:
+    """RFC 2543."""
+    ladder, phone, call, invite = calling()
+    ringing = response_to(invite, 180)
+    phone.throws(ringing)
+    ladder.hears(call, Rang())

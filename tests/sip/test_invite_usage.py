@@ -408,3 +408,125 @@ def test_reinvite_with_a_body_that_is_no_session_description() -> None:
     phone.throws(phone.request("INVITE", sdp="<xml/>", Content_Type="text/xml"))
     assert phone.gets(415).headers.get("Accept") == "application/sdp"
     ladder.hears_nothing()
+
+
+# --- UPDATE (RFC 3311) ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("up", [talking, talking_to_callee])
+def test_hold_and_resume_by_update(up: object) -> None:
+    ladder, phone, call = up()  # type: ignore[operator]
+    for wish in ("hold", "resume"):
+        update = phone.sends("UPDATE", sdp=sdp(wish))
+        phone.silent()
+        ladder.hears(call, Reoffered(sdp(wish)))
+        phone.throws(update)
+        phone.silent()
+        ladder.tell(call, AcceptReoffer(sdp(f"to {wish}")))
+        ok = phone.gets_response(200)
+        assert (ok.body, ok.content_type) == (sdp(f"to {wish}").encode(), "application/sdp")
+        assert ok.headers.get("Contact") == "<sip:alice@192.0.2.1:5070>"
+        # There is no ACK to UPDATE, so nothing is repeated unless the UPDATE is.
+        ladder.later(5)
+        phone.silent()
+        phone.throws(update)
+        assert phone.gets_response(200).body == ok.body
+    ladder.hears_nothing()
+    phone.sends("BYE")
+    phone.gets(200)
+    ladder.hears(call, HUNG_UP)
+    ladder.ends_empty(call)
+
+
+def test_update_refused_and_the_call_goes_on() -> None:
+    ladder, phone, call = talking()
+    phone.sends("UPDATE", sdp=sdp("odd"))
+    unfit = Ending(Cause.NOT_ACCEPTABLE, text='none of its audio codecs ("9") can be used', warning=305)
+    ladder.tell(call, RefuseReoffer(unfit))
+    warning = '305 ichat-gw "none of its audio codecs (\\"9\\") can be used"'
+    assert phone.gets_response(488).headers.get("Warning") == warning
+    ladder.hears(call, Reoffered(sdp("odd")))
+    phone.sends("UPDATE")
+    phone.gets(200)
+
+
+def test_update_without_offer_moves_the_target_and_is_nobodys_business() -> None:
+    ladder, phone, call = talking()
+    moved = ladder.phone("192.0.2.77", 5088)
+    phone.sends("UPDATE", Contact="<sip:bob@192.0.2.77:5088>")
+    assert phone.gets_response(200).body == b""
+    ladder.hears_nothing()
+    ladder.tell(call, HANG_UP)
+    moved.gets("BYE")
+
+
+def test_one_offer_at_a_time_whichever_way_it_comes() -> None:
+    for first, second in (("INVITE", "UPDATE"), ("UPDATE", "INVITE"), ("UPDATE", "UPDATE")):
+        ladder, phone, call = talking()
+        phone.sends(first, sdp=sdp("first"))
+        ladder.hears(call, Reoffered(sdp("first")))
+        phone.sends(second, sdp=sdp("second"))
+        assert phone.got()[-1] == 500
+        phone.sends("UPDATE")
+        phone.gets(200)
+        ladder.hears_nothing()
+
+
+def test_no_update_with_an_offer_while_ours_waits_for_its_answer() -> None:
+    ladder, phone, call = answered(None)
+    phone.sends("UPDATE", sdp=sdp("theirs"))
+    phone.gets(491)
+    phone.sends("UPDATE")
+    phone.gets(200)
+    phone.sends("ACK", seq=1, sdp=sdp("late"))
+    ladder.hears(call, Confirmed(sdp("late")))
+
+
+def test_update_overtakes_the_ack() -> None:
+    ladder, phone, call = answered()
+    phone.sends("UPDATE", sdp=sdp("hold"))
+    ladder.hears(call, Confirmed(), Reoffered(sdp("hold")))
+    phone.sends("ACK", seq=1)
+    ladder.hears_nothing()
+    ladder.tell(call, AcceptReoffer(sdp("held")))
+    phone.gets(200)
+
+
+def test_update_when_the_call_is_over() -> None:
+    ladder, phone, call = answered()
+    ladder.tell(call, HANG_UP)
+    for fields in ({}, {"sdp": sdp("x")}):
+        phone.sends("UPDATE", **fields)
+        phone.gets(481)
+    ladder.ends_empty(call)
+
+
+def test_bye_overtakes_the_answer_to_an_update() -> None:
+    ladder, phone, call = talking()
+    phone.sends("UPDATE", sdp=sdp("hold"))
+    phone.sends("BYE")
+    assert phone.got() == [200, 487]
+    ladder.hears(call, Reoffered(sdp("hold")), HUNG_UP)
+    ladder.ends_empty(call)
+
+
+def test_update_with_an_interval_that_is_too_small() -> None:
+    _, phone, _ = talking()
+    phone.sends("UPDATE", Session_Expires="30", Supported="timer")
+    assert phone.gets(422).headers.get("Min-SE") == "90"
+
+
+def test_prack_in_an_established_session() -> None:
+    _, phone, _ = talking_to_callee()
+    phone.sends("PRACK", RAck="1 1 INVITE")
+    phone.gets(481)
+
+
+def test_late_offer_refused_with_a_warning() -> None:
+    ladder = Ladder()
+    phone = ladder.phone()
+    phone.sends("INVITE", sdp=sdp("odd"))
+    phone.gets(100)
+    refusal = Ending(Cause.NOT_ACCEPTABLE, text="it has no audio", warning=304)
+    ladder.tell(ladder.call(), Refuse(refusal))
+    assert phone.gets_response(488).headers.get("Warning") == '304 ichat-gw "it has no audio"'

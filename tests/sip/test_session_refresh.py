@@ -1,6 +1,7 @@
 """Session timers in a call (RFC 4028): refreshes both ways, their collisions, and calls that run out."""
 
 import pytest
+from pydantic import SecretStr
 
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import (
@@ -15,6 +16,8 @@ from ichat_gw.call.leg import (
     Refused,
     Reoffered,
 )
+from ichat_gw.config.credentials import SipCredentials
+from ichat_gw.sip.authentication import Trust
 from ichat_gw.sip.message import Request
 from ichat_gw.sip.user_agent import UserAgentConfig
 from tests.sip.ladder import Ladder, Peer, sdp
@@ -502,3 +505,75 @@ def test_the_call_ends_while_the_way_of_a_refresh_is_looked_up() -> None:
     phone.answers(phone.gets_request("BYE"), 200)
     ladder.hears(call, Answered(sdp("answer")))
     ladder.ends_empty(call)
+
+
+# --- passwords, and ways that must be found first ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("allow", [UPDATES, ""])
+def test_a_refresh_is_asked_for_a_password(allow: str) -> None:
+    trust = Trust((SipCredentials("*", "alice", SecretStr("secret")),), frozenset({"192.0.2.9"}))
+    ladder = Ladder(UserAgentConfig(trust=trust), chance=0.0)
+    phone = ladder.phone()
+    caller = Party("sip:alice@192.0.2.9")
+    call = ladder.place(Place("sip:bob@192.0.2.9", caller, sdp("offer"), aor="sip:alice@192.0.2.9"))
+    invite = phone.gets_request("INVITE")
+    phone.answers(invite, 200, sdp=sdp("answer"), Session_Expires="90;refresher=uac", Allow=allow)
+    phone.gets("ACK")
+    ladder.hears(call, Answered(sdp("answer")))
+    ladder.later(45)
+    method = "UPDATE" if allow else "INVITE"
+    phone.answers(phone.gets_request(method), 407, Proxy_Authenticate='Digest realm="r", nonce="n"')
+    if method == "INVITE":
+        phone.gets("ACK")
+    again = phone.gets_request(method)
+    assert again.headers.get("Proxy-Authorization")
+    phone.answers(again, 200, sdp=None if allow else sdp("answer"), Session_Expires="90;refresher=uac")
+    if method == "INVITE":
+        assert phone.gets_request("ACK").headers.get("Proxy-Authorization")
+    ladder.hears_nothing()
+    ladder.later(45)
+    phone.gets(method)
+
+
+def test_a_stranger_who_asks_for_a_password_gets_none() -> None:
+    ladder, phone, call = called()
+    ladder.later(45)
+    phone.answers(phone.gets_request("UPDATE"), 407, Proxy_Authenticate='Digest realm="r", nonce="n"')
+    phone.silent()
+    ladder.later(7.5)
+    phone.gets("UPDATE")
+    ladder.later(7.5)
+    ladder.hears(call, RAN_OUT)
+
+
+def test_a_200_that_is_repeated_while_the_way_of_its_ack_is_looked_up() -> None:
+    ladder, phone, _ = called(allow="")
+    ladder.later(45)
+    invite = phone.gets_request("INVITE")
+    ladder.auto = False
+    moved = "<sip:bob@far.example.com>"
+    ok = phone.answers(invite, 200, sdp=sdp("answer"), Session_Expires="90;refresher=uac", Contact=moved)
+    phone.throws(ok)
+    phone.silent()
+    other = ladder.phone("192.0.2.78")
+    ladder.resolve(other.address)
+    assert other.gets_request("ACK").uri == "sip:bob@far.example.com"
+    phone.throws(ok)
+    other.gets("ACK")
+
+
+def test_the_next_refresh_is_due_while_the_last_is_pending() -> None:
+    ladder, phone, _call = called(allow="")
+    ladder.later(45)
+    invite = phone.gets_request("INVITE")
+    phone.answers(invite, 100)
+    phone.sends("UPDATE", Session_Expires="90;refresher=uas", Supported="timer")
+    phone.gets(200)
+    ladder.later(46)
+    phone.silent()
+    phone.answers(invite, 200, sdp=sdp("answer"), Session_Expires="90;refresher=uac")
+    phone.gets("ACK")
+    ladder.later(45)
+    phone.gets("INVITE")
+    ladder.hears_nothing()

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ichat_gw.call.cause import Cause, Ending
-from ichat_gw.call.leg import End, Refuse, Ring
+from ichat_gw.call.leg import End, Party, Place, Refuse, Ring
 from ichat_gw.sip.events import Dropped, Flow, InviteReceived, Received, Send, ToSession
+from ichat_gw.sip.message import Request
 from ichat_gw.sip.replies import ALLOW, ONLY_IN_DIALOG
 from ichat_gw.sip.user_agent import UserAgent, UserAgentConfig
 from tests.sip.ladder import OURS, Ladder, sdp, tokens
@@ -250,3 +251,60 @@ def test_no_message_made_of_sip_breaks_it(pieces: list[str]) -> None:
     agent = UserAgent(UserAgentConfig(), tokens())
     for start in ("", "INVITE sip:a@b SIP/2.0\r\n"):
         agent.receive(Received((start + "".join(pieces)).encode(), FLOW), 0.0)
+
+
+# --- loops (RFC 5393) and hops ----------------------------------------------------------------------------
+
+PLACE = Place("sip:bob@192.0.2.9", Party("sip:alice@example.com"), sdp("offer"), max_forwards=12)
+
+
+def returned(invite: Request, uri: str) -> Request:
+    """Our INVITE as a proxy would send it back to us."""
+    headers = invite.headers.copy()
+    headers.prepend("Via", "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKproxy")
+    headers.replace("Max-Forwards", str((invite.max_forwards or 0) - 1))
+    return Request("INVITE", uri, headers, invite.body)
+
+
+def test_an_invite_of_ours_that_comes_back_as_it_was_is_a_loop() -> None:
+    ladder = Ladder()
+    proxy = ladder.phone()
+    ladder.place(PLACE)
+    invite = proxy.gets_request("INVITE")
+    assert invite.max_forwards == 12
+    proxy.throws(returned(invite, "sip:bob@192.0.2.9"))
+    proxy.gets(482)
+    ladder.hears_nothing()
+
+
+def test_one_that_comes_back_for_somebody_else_is_a_spiral() -> None:
+    """Alice calls Bob by way of his registrar, and both are ours."""
+    ladder = Ladder()
+    proxy = ladder.phone()
+    ladder.place(PLACE)
+    proxy.throws(returned(proxy.gets_request("INVITE"), "sip:bob@192.0.2.1:5070"))
+    proxy.gets(100)
+    event = ladder.events.popleft()
+    assert isinstance(event, InviteReceived)
+    assert event.max_forwards == 11
+    ladder.tell(event.session, Refuse(Ending(Cause.BUSY)))
+    proxy.gets(486)
+
+
+def test_hops_of_a_caller_that_counts_none() -> None:
+    ladder = Ladder()
+    ladder.phone().sends("INVITE", sdp=sdp("offer"), Max_Forwards="")
+    event = ladder.events.popleft()
+    assert isinstance(event, InviteReceived)
+    assert event.max_forwards == 70
+
+
+def test_an_invite_with_our_tag_in_a_call_that_came_in_is_no_loop() -> None:
+    ladder = Ladder()
+    phone = ladder.phone()
+    phone.sends("INVITE", sdp=sdp("offer"))
+    phone.gets(100)
+    ladder.tell(ladder.call(), Ring())
+    phone.tag, phone.to_tag = phone.gets_response(180).to.tag or "", ""
+    phone.sends("INVITE", sdp=sdp("offer"))
+    phone.gets(100)

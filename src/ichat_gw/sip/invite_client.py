@@ -15,7 +15,7 @@ CSeq number and the same Call-ID and From tag; `redirection` says where it goes.
 
 from contextlib import suppress
 
-from ichat_gw.addressing.sip_uri import InvalidSipUri, NameAddr, SipUri, clean_text
+from ichat_gw.addressing.sip_uri import NameAddr, SipUri, clean_text
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import (
     AcceptReoffer,
@@ -276,7 +276,7 @@ class ClientSession(Session):
             self._number += 1
             self._invite = self.core.begin(self, invite, transaction.flow)
         except GatewayError as error:
-            self.say(Refused(Ending.from_status(response.status, str(error))))
+            self._target_failed(Ending.from_status(response.status, str(error)))
 
     def _challenged_inside(self, transaction: Transaction, response: Response) -> Transaction | None:
         """Send a request in the dialog again; None if it may not be."""
@@ -308,16 +308,13 @@ class ClientSession(Session):
             branch = self._branch_of(response)
             if branch is not None and not branch.hear(response):
                 return
-            if response.status == 199:
-                # A branch that will not answer any more (RFC 6228); nobody waits for it.
-                self._forget_branch(response.to.tag)
+            if branch is not None and response.status == 199:
+                # It will not answer any more (RFC 6228); nobody waits for it.
+                branch.close()
+                del self._branches[response.to.tag]
         if not self._rang and response.status != 199:
             self._rang = True
             self.say(Rang())
-
-    def _forget_branch(self, tag: str) -> None:
-        if (branch := self._branches.pop(tag, None)) is not None:
-            branch.close()
 
     def _close_branches(self) -> None:
         for branch in self._branches.values():
@@ -508,10 +505,7 @@ class ClientSession(Session):
 
     def has_sent(self, invite: Request) -> bool:
         """Tell whether this INVITE, which bears our tag in From, goes where we sent it."""
-        try:
-            return SipUri.parse(invite.uri).equivalent(SipUri.parse(self._target))
-        except InvalidSipUri:
-            return False
+        return invite.sip_uri.equivalent(SipUri.parse(self._target))
 
     def acknowledged(self, ack: Request) -> None:
         """Hear an ACK to our 2xx to a re-INVITE."""

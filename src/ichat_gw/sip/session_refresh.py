@@ -103,7 +103,7 @@ class SessionRefresh:
     def woken(self, timer: str) -> None:
         """Refresh, or give up."""
         if timer == REFRESH:
-            self._refresh()
+            self._next_hop.run(self._send)
         elif timer == EXPIRED:
             self._session.lost(Ending(Cause.TIMEOUT, text="nobody refreshed the session in time"))
         else:
@@ -114,10 +114,6 @@ class SessionRefresh:
         self._core.let_sleep(self._user, timer)
 
     # --- our request --------------------------------------------------------------------------------------
-
-    def _refresh(self) -> None:
-        if self._asking is None:
-            self._next_hop.run(self._send)
 
     def _send(self, flow: Flow) -> None:
         if self._stopped or self._asking is not None:
@@ -201,13 +197,13 @@ class SessionRefresh:
             # Section 10 of RFC 4028, section 12.2.1.2 of RFC 3261: nobody is there any more.
             self._session.lost(Ending(Cause.TIMEOUT, status, response.reason))
         elif status == 422 and self._timer.ask_longer(response):
-            self._refresh()
+            self._next_hop.run(self._send)
         elif status == 491:
             wait = round(2.1 + chance * 1.9 if self._timer.owns_call_id else chance * 2.0, 2)
             self._core.wake(self._user, REFRESH, wait)
         elif status in (405, 501) and request.method == "UPDATE":
             self._by_update = False
-            self._refresh()
+            self._next_hop.run(self._send)
         else:
             self._try_later(_retry_after(response))
 
