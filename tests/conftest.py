@@ -10,6 +10,7 @@ import pytest
 
 SERVERS = {
     "prosody": "prosody",
+    "ejabberdctl": "ejabberd",
     "sipp": "sip-tester",
     "baresip": "baresip-core",
     "kamailio": "kamailio",

@@ -1,17 +1,33 @@
-"""One Prosody and one gateway for all tests of a file, with alice logged in and subscribed."""
+"""One XMPP server and one gateway for all tests of a file, with alice logged in and subscribed."""
 
 import asyncio
 from collections.abc import Iterator
 
 import pytest
 
+from peers.ejabberd import PrivateEjabberd
+from peers.prosody import PrivateProsody
 from peers.stage import Stage
+from peers.xmpp_server import XmppServer
+
+EVERY_SERVER = (PrivateProsody, PrivateEjabberd)
+"""For `XMPP_SERVERS` of a file whose tests are worth playing on every XMPP server; others take Prosody."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Play the tests of a file on the servers that it names."""
+    if "xmpp_server" in metafunc.fixturenames:
+        servers = getattr(metafunc.module, "XMPP_SERVERS", (PrivateProsody,))
+        ids = [server.name for server in servers]
+        metafunc.parametrize("xmpp_server", servers, ids=ids, scope="module")
 
 
 @pytest.fixture(scope="module")
-def shared_stage(runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def shared_stage(
+    xmpp_server: type[XmppServer], runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
     """Started before the first test of a file, stopped in order after the last."""
-    stage = Stage(tmp_path_factory.mktemp("stage"))
+    stage = Stage(tmp_path_factory.mktemp("stage"), server=xmpp_server)
     try:
         runner.run(stage.start())
     except BaseException:
@@ -34,9 +50,11 @@ def stage(shared_stage: Stage, runner: asyncio.Runner) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def own_stage(runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def own_stage(
+    xmpp_server: type[XmppServer], runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
     """A stage for one test that stops or breaks things."""
-    stage = Stage(tmp_path_factory.mktemp("stage"))
+    stage = Stage(tmp_path_factory.mktemp("stage"), server=xmpp_server)
     try:
         runner.run(stage.start())
         yield stage

@@ -7,12 +7,14 @@ from xml.etree import ElementTree
 
 import pytest
 
+from e2e.conftest import EVERY_SERVER
 from peers import flows
 from peers.plain_sip import PlainSip, addr_uri, display_name, parse, sdp_audio
 from peers.sightings import Sighting
 from peers.stage import Stage
 
 pytestmark = pytest.mark.e2e
+XMPP_SERVERS = EVERY_SERVER
 
 
 def children(sighting: Sighting) -> list[tuple[str, str | None]]:

@@ -4,10 +4,12 @@ from xml.etree import ElementTree
 
 import pytest
 
+from e2e.conftest import EVERY_SERVER
 from peers.ichat import SimulatedIChat
 from peers.stage import Stage
 
 pytestmark = pytest.mark.e2e
+XMPP_SERVERS = EVERY_SERVER
 DISCO = "http://jabber.org/protocol/disco#info"
 CAPS = {"caps node": "apple:ichat:caps", "caps ver": "448", "caps ext": "avavail avcap audio"}
 

@@ -8,11 +8,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from e2e.conftest import EVERY_SERVER
 from peers import flows
 from peers.sip_phone import SippPhone
 from peers.stage import Stage
 
 pytestmark = pytest.mark.e2e
+XMPP_SERVERS = EVERY_SERVER
 
 
 async def test_the_connector_dies_in_the_middle_of_a_call(stage: Stage) -> None:

@@ -22,7 +22,7 @@ import psutil
 
 from peers.ports import free_port, free_ports
 from peers.program import POLL, Program, ProgramError
-from peers.prosody import PrivateProsody
+from peers.xmpp_server import XmppServer
 
 READY_TIMEOUT = 15.0
 STOP_WITHIN = 5.0
@@ -52,7 +52,7 @@ class GatewayProcess:
     def __init__(
         self,
         directory: Path,
-        prosody: PrivateProsody,
+        prosody: XmppServer,
         phone_port: int,
         *,
         rules: Sequence[tuple[str, str]] = (),

@@ -27,9 +27,9 @@ from slixmpp.xmlstream.matcher import MatchXPath
 from slixmpp.xmlstream.stanzabase import StanzaBase
 
 from peers.ports import free_port
-from peers.prosody import PrivateProsody
 from peers.sightings import WITHIN, Sighting, Sightings
 from peers.viceroy import ViceroyStack
+from peers.xmpp_server import XmppServer
 
 CAPS_NODE = "http://www.apple.com/ichat/caps"
 CAPS_VERSION = "800"
@@ -50,7 +50,7 @@ class SimulatedIChat:
     """One iChat client (a resource) of one user."""
 
     def __init__(
-        self, prosody: PrivateProsody, user: str, *, resource: str = "", port: int | None = None
+        self, prosody: XmppServer, user: str, *, resource: str = "", port: int | None = None
     ) -> None:
         self.jid = prosody.jid(user)
         self.resource = resource or "iChat" + secrets.token_hex(2)

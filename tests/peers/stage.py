@@ -1,4 +1,4 @@
-"""Everything that a call needs, on loopback: Prosody, the gateway, a simulated iChat and a SIPp phone."""
+"""Everything that a call needs, on loopback: XMPP server, gateway, a simulated iChat and a SIPp phone."""
 
 import asyncio
 import time
@@ -13,6 +13,7 @@ from peers.gateway import GatewayProcess
 from peers.ichat import SimulatedIChat
 from peers.prosody import PrivateProsody
 from peers.sip_phone import SippPhone
+from peers.xmpp_server import XmppServer
 
 SPEED_DIAL = "5551234"
 
@@ -26,9 +27,11 @@ class Stage:
         *,
         rules: Sequence[tuple[str, str]] = (),
         settings: Mapping[str, str] | None = None,
+        server: type[XmppServer] = PrivateProsody,
     ) -> None:
         self.directory = directory
-        self.prosody = PrivateProsody(directory / "prosody")
+        self.prosody = server(directory / server.name)
+        """The XMPP server, Prosody unless another was asked for."""
         self.phone = SippPhone(directory / "sipp")
         self.gateway = GatewayProcess(
             directory / "gateway", self.prosody, self.phone.port, rules=rules, settings=settings

@@ -1,4 +1,4 @@
-"""The stream against a scripted server, and against a real Prosody."""
+"""The stream against a scripted server, and against real ones."""
 
 import asyncio
 import hashlib
@@ -15,8 +15,10 @@ import pytest
 from ichat_gw.jabber import stanza_parser
 from ichat_gw.jabber.net import component
 from ichat_gw.jabber.net.component import ComponentStream
+from peers.ejabberd import PrivateEjabberd
 from peers.ports import free_port
 from peers.prosody import PrivateProsody
+from peers.xmpp_server import XmppServer
 
 NAME = "ichat-gw.jabber.localhost"
 SECRET = "the secret & more"
@@ -473,32 +475,43 @@ async def test_close_does_not_wait_for_a_deaf_server(monkeypatch: pytest.MonkeyP
 # --- the real thing -------------------------------------------------------------------------------------
 
 
+SERVERS = pytest.mark.parametrize("kind", [PrivateProsody, PrivateEjabberd], ids=["prosody", "ejabberd"])
+
+
 @pytest.mark.e2e
-async def test_prosody(tmp_path: Path) -> None:
-    async with PrivateProsody(tmp_path) as prosody:
-        watched = Watched(prosody.component_port, secret=prosody.component_secret)
+@SERVERS
+async def test_a_real_server(kind: type[XmppServer], tmp_path: Path) -> None:
+    async with kind(tmp_path) as server:
+        watched = Watched(server.component_port, secret=server.component_secret)
         async with running(watched):
             await watched.up()
             watched.stream.send(
-                f"<iq type='get' id='p1' to='{prosody.domain}' from='{NAME}'>"
+                f"<iq type='get' id='p1' to='{server.domain}' from='{NAME}'>"
                 "<ping xmlns='urn:xmpp:ping'/></iq>"
             )
             pong = await watched.stanza()
             assert (pong.get("type"), pong.get("id")) == ("result", "p1")
-            await prosody.restart_async()
+            await server.restart_async()
             assert await watched.down()
             await watched.up()
 
 
 @pytest.mark.e2e
-async def test_prosody_refuses(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@SERVERS
+async def test_a_real_server_refuses(
+    kind: type[XmppServer], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.ERROR)
-    async with PrivateProsody(tmp_path) as prosody:
-        async with running(Watched(prosody.component_port, secret="wrong")) as watched:
+    async with kind(tmp_path) as server:
+        async with running(Watched(server.component_port, secret="wrong")) as watched:
             assert (await watched.down()).startswith("JabberComponentPassword: ")
-        async with running(Watched(prosody.client_port, secret=prosody.component_secret)) as watched:
-            assert "if JabberComponentPort is the port for clients" in await watched.down()
-        watched = Watched(prosody.component_port, secret=prosody.component_secret)
+        async with running(Watched(server.client_port, secret=server.component_secret)) as watched:
+            # Prosody looks at the name, ejabberd at the namespace.
+            assert re.search(
+                "if JabberComponentPort is the port for clients|does not expect a component there",
+                await watched.down(),
+            )
+        watched = Watched(server.component_port, secret=server.component_secret)
         watched.stream._name = "other.jabber.localhost"
         async with running(watched):
             assert (await watched.down()).startswith("JabberComponentName: ")

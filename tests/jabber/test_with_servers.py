@@ -1,4 +1,4 @@
-"""The connector in the flesh: on a component stream to a real Prosody, with simulated iChats behind it.
+"""The connector in the flesh: on a component stream to a real XMPP server, with simulated iChats behind it.
 
 The gateway is the test: it reads what the connector tells it and answers.
 """
@@ -48,10 +48,15 @@ from ichat_gw.jabber.net.component import ComponentStream
 from ichat_gw.jabber.net.store import SqliteStore
 from ichat_gw.jabber.settings import ConnectorConfig
 from jabber.scene import BLOB
+from peers.ejabberd import PrivateEjabberd
 from peers.ichat import SimulatedIChat
 from peers.prosody import PrivateProsody
+from peers.xmpp_server import XmppServer
 
-pytestmark = pytest.mark.e2e
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.parametrize("kind", [PrivateProsody, PrivateEjabberd], ids=["prosody", "ejabberd"]),
+]
 
 M = TypeVar("M", bound=Message)
 WITHIN = 5.0
@@ -60,15 +65,15 @@ WITHIN = 5.0
 class Rig:
     """The smallest shell that a connector needs, and the gateway's end of it."""
 
-    def __init__(self, prosody: PrivateProsody, store: SqliteStore) -> None:
+    def __init__(self, server: XmppServer, store: SqliteStore) -> None:
         self.said: list[Message] = []
         self._news = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self.store = store
-        self.control = f"control@{prosody.component}"
+        self.control = f"control@{server.component}"
         config = ConnectorConfig(
-            component=prosody.component,
+            component=server.component,
             control_user="control",
             addresses=[("127.0.0.1", 15070)],
             proceeding_timeout_ms=500,
@@ -77,9 +82,9 @@ class Rig:
         self.connector = Connector(config, secrets.token_hex(4), store.load())
         self.stream = ComponentStream(
             "127.0.0.1",
-            prosody.component_port,
-            prosody.component,
-            prosody.component_secret,
+            server.component_port,
+            server.component,
+            server.component_secret,
             on_up=lambda: self.take(StreamUp()),
             on_down=lambda text: self.take(StreamDown(text)),
             on_stanza=lambda element: self.take(StanzaReceived(element)),
@@ -125,9 +130,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def running(prosody: PrivateProsody, path: Path) -> AsyncIterator[Rig]:
+async def running(server: XmppServer, path: Path) -> AsyncIterator[Rig]:
     store = SqliteStore(path / "ichat-gw.db")
-    rig = Rig(prosody, store)
+    rig = Rig(server, store)
     async with asyncio.TaskGroup() as group:
         group.create_task(rig.stream.run())
         try:
@@ -140,16 +145,10 @@ async def running(prosody: PrivateProsody, path: Path) -> AsyncIterator[Rig]:
             store.close()
 
 
-@asynccontextmanager
-async def prosody_in(path: Path) -> AsyncIterator[PrivateProsody]:
-    async with PrivateProsody(path) as prosody:
-        yield prosody
-
-
-async def test_subscriptions_survive_a_restart_of_everything(tmp_path: Path) -> None:
-    async with prosody_in(tmp_path) as prosody, SimulatedIChat(prosody, "alice") as alice:
-        dial = f"5551234@{prosody.component}"
-        async with running(prosody, tmp_path) as rig:
+async def test_subscriptions_survive_a_restart_of_everything(kind: type[XmppServer], tmp_path: Path) -> None:
+    async with kind(tmp_path) as server, SimulatedIChat(server, "alice") as alice:
+        dial = f"5551234@{server.component}"
+        async with running(server, tmp_path) as rig:
             await alice.subscribe(rig.control)
             assert (await rig.hears(SipRegisterJabberUser)).jid == alice.jid
             alice.subscribe_unheard(dial)
@@ -162,7 +161,7 @@ async def test_subscriptions_survive_a_restart_of_everything(tmp_path: Path) -> 
             assert seen.fields["caps ext"] == "avavail avcap audio"
             await alice.log_out()
             assert (await rig.hears(SipUnregisterJabberUser)).jid == alice.jid
-            await prosody.restart_async()
+            await server.restart_async()
             assert not (await rig.hears(JabberConnection)).online
             while not (await rig.hears(JabberConnection)).online:
                 pass
@@ -173,7 +172,7 @@ async def test_subscriptions_survive_a_restart_of_everything(tmp_path: Path) -> 
                 "presence",
                 where=lambda s, gone=gone: s.peer == gone and s.fields["type"] == "unavailable",
             )
-        async with running(prosody, tmp_path) as rig:
+        async with running(server, tmp_path) as rig:
             assert (await rig.hears(SipRegisterJabberUser)).jid == alice.jid
             await alice.wait_for(
                 "presence", where=lambda s: s.peer == dial and s.fields["type"] == "available"
@@ -185,14 +184,14 @@ async def test_subscriptions_survive_a_restart_of_everything(tmp_path: Path) -> 
         store.close()
 
 
-async def test_calls_both_ways(tmp_path: Path) -> None:
+async def test_calls_both_ways(kind: type[XmppServer], tmp_path: Path) -> None:
     async with (
-        prosody_in(tmp_path) as prosody,
-        running(prosody, tmp_path) as rig,
-        SimulatedIChat(prosody, "alice") as alice,
-        SimulatedIChat(prosody, "alice") as other,
+        kind(tmp_path) as server,
+        running(server, tmp_path) as rig,
+        SimulatedIChat(server, "alice") as alice,
+        SimulatedIChat(server, "alice") as other,
     ):
-        bob, dial = f"bob@{prosody.component}", f"5551234@{prosody.component}"
+        bob, dial = f"bob@{server.component}", f"5551234@{server.component}"
         alice.invites = False
         await alice.subscribe(rig.control)
         await rig.hears(SipRegisterJabberUser)
@@ -221,7 +220,7 @@ async def test_calls_both_ways(tmp_path: Path) -> None:
         rig.take(CancelIChatCall(alice.jid, bob, "3"))
         await alice.wait_for("vc:cancel")
 
-        rig.take(InitiateIChatCall(f"nobody@{prosody.domain}", bob, "4"))
+        rig.take(InitiateIChatCall(f"nobody@{server.domain}", bob, "4"))
         assert (await rig.hears(NotifyIChatCallFailed)).status == 404
 
         alice.call(dial)
@@ -242,16 +241,16 @@ async def test_calls_both_ways(tmp_path: Path) -> None:
         assert alice.sightings.count("vc:request error") == alice.sightings.count("vc:cancel error") == 0
 
 
-async def test_what_clients_ask(tmp_path: Path) -> None:
+async def test_what_clients_ask(kind: type[XmppServer], tmp_path: Path) -> None:
     async with (
-        prosody_in(tmp_path) as prosody,
-        running(prosody, tmp_path) as rig,
-        SimulatedIChat(prosody, "alice") as alice,
+        kind(tmp_path) as server,
+        running(server, tmp_path) as rig,
+        SimulatedIChat(server, "alice") as alice,
     ):
-        dial = f"5551234@{prosody.component}"
+        dial = f"5551234@{server.component}"
         info = await alice.query(dial, "http://jabber.org/protocol/disco#info", "apple:ichat:caps#avcap")
         assert [child.get("var") for child in info][:1] == ["apple:iq:vc:capable"]
-        version = await alice.query(prosody.component, "jabber:iq:version")
+        version = await alice.query(server.component, "jabber:iq:version")
         assert version.findtext("{jabber:iq:version}name") == "ichat-gw"
         alice.say(rig.control, "hello\r\n& <goodbye>")
         reply = await alice.wait_for("message")
