@@ -514,4 +514,4 @@ async def test_a_real_server_refuses(
         watched = Watched(server.component_port, secret=server.component_secret)
         watched.stream._name = "other.jabber.localhost"
         async with running(watched):
-            assert (await watched.down()).startswith("JabberComponentName: ")
+            assert "JabberComponentName" in await watched.down()

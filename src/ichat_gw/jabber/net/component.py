@@ -137,9 +137,11 @@ def _explain(error: Element, name: str) -> str:
     words = error.findtext(_CONDITIONS + "text") or condition
     match condition:
         case "not-authorized":
+            # COMPAT ejabberd: it says so of a component that it does not know, too.
             return (
                 f"JabberComponentPassword: the XMPP server refused the password of {name}; write the secret "
-                "that the server has for this component"
+                "that the server has for this component, and see that it has this component (ejabberd says "
+                "the same of a JabberComponentName that it does not know)"
             )
         case "host-unknown":
             return (
