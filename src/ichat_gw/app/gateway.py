@@ -500,9 +500,11 @@ class Gateway:
             return
         handle = self._new_handle()
         calling = f"{calling_user(caller.address)}@{self.config.component}"
+        # One hop less, as a proxy would count: what goes round in circles comes to an end.
+        place = Place(routed.target, caller, None, max_forwards=min(70, invite.max_forwards) - 1)
         call = Call(
             handle,
-            Bridge(CallPlan(Place(routed.target, caller, None), invite.offer, invite.flow.remote[0])),
+            Bridge(CallPlan(place, invite.offer, invite.flow.remote[0])),
             {
                 Side.CALLER: _SipLeg(invite.session),
                 Side.CALLEE: _IChatLeg(CalledIChat(handle, str(user), calling, self.config.ichat)),

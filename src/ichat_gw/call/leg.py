@@ -32,7 +32,7 @@ class Place:
     host and port of `target`, whatever Contact, Record-Route and OutboundProxy say, as iChat needs it.
     `aor` is the SIP address that the caller is registered as, or would be: its registrar may say which way
     the call goes and ask for its password. "": the caller has none. `max_forwards` is how many hops the call
-    may still make after this one, 1 to 70: a call that is passed on has one less than it came with.
+    may still make, 0 to 70: a call that is passed on has one less than it came with.
 
     A call that somebody is transferred to has `referred_by`, who asked for it (the value of RFC 3892's
     header, "" if unknown), and perhaps `replaces`: the call at the target that it takes the place of (the

@@ -153,6 +153,7 @@ class CalledIChat:
         self._calling_jid = calling_jid
         self._config = config
         self._offer: Sdp | None = None
+        self._hops = 70
         self._rang = False
 
     def deadline(self) -> float | None:
@@ -183,8 +184,8 @@ class CalledIChat:
 
     def _begin(self, event: IChatEvent) -> list[IChatCommand]:
         match event:
-            case Place(offer=offer):
-                self._offer = offer
+            case Place(offer=offer, max_forwards=hops):
+                self._offer, self._hops = offer, hops
                 self.state = State.ASKED
                 return [ToConnector(InitiateIChatCall(self._user, self._calling_jid, self.handle))]
             case End():
@@ -230,6 +231,7 @@ class CalledIChat:
             offer=self._offer,
             contact_user=self._config.contact_user,
             pinned=True,
+            max_forwards=self._hops,
         )
         return [ToInner(place)]
 
