@@ -52,6 +52,7 @@ from ichat_gw.media.relay_messages import (
     Query,
     Report,
     Retarget,
+    Silent,
     Started,
     WorkerReply,
 )
@@ -229,7 +230,10 @@ def test_ichat_calls_sip() -> None:
     ]
     assert to_ichat.splitlines()[1] == unsent.splitlines()[1]  # o=: the first that iChat sees
     host = "192.168.20.198"
-    assert scene.drain() == [Retarget(1, CALLER, (host, 16_402), (host, 16_402), Learning.NOTHING, 0.0)]
+    assert scene.drain() == [
+        Retarget(1, CALLER, (host, 16_402), (host, 16_402), Learning.NOTHING, 0.0),
+        Adjust(1, CALLER, receives=True, rates=((105, 22_050),)),
+    ]
 
 
 def test_sip_caller_that_offers_late() -> None:
@@ -267,7 +271,7 @@ def test_hold_by_address_leaves_the_relay_where_it_was() -> None:
     scene.drain()
     held = scene.reoffer(CALLER, sdp("0.0.0.0", 30_000), "192.0.2.10")
     assert audio_lines(held)[-1] == "a=recvonly"
-    assert scene.drain() == [Adjust(1, CALLER, receives=False)]
+    assert scene.drain() == [Adjust(1, CALLER, receives=False, controlled=False)]
 
 
 def test_reinvite_without_description() -> None:
@@ -307,7 +311,7 @@ def test_a_number_of_its_own_for_pcmu() -> None:
     assert audio_lines(to_ichat)[1] == "a=rtpmap:0 PCMU/8000"
     assert audio_lines(scene.answer(ICHAT))[1] == "a=rtpmap:97 PCMU/8000"
     assert scene.drain()[-2:] == [
-        Adjust(1, CALLER, receives=True, renumbered=((97, 0),)),
+        Adjust(1, CALLER, receives=True, renumbered=((97, 0),), keep_alive=(97, 8_000)),
         Adjust(1, CALLEE, receives=True, renumbered=((0, 97),)),
     ]
     offer = SessionDescription.parse(scene.reoffer(CALLER, None))
@@ -321,7 +325,7 @@ def test_an_answer_with_a_number_of_its_own() -> None:
     scene.answer(sdp("192.0.2.20", 9, formats="97", extra="a=rtpmap:97 PCMU/8000\r\n"))
     assert scene.drain()[-2:] == [
         Adjust(1, CALLER, receives=True, renumbered=((0, 97),)),
-        Adjust(1, CALLEE, receives=True, renumbered=((97, 0),)),
+        Adjust(1, CALLEE, receives=True, renumbered=((97, 0),), keep_alive=(97, 8_000)),
     ]
 
 
@@ -333,6 +337,51 @@ def test_filtered_codecs_are_taken_out_of_offers() -> None:
     only = sdp("192.0.2.10", 9, formats="0 97", extra="a=rtpmap:97 PCMU/8000\r\n")
     assert scene.refused(MediaOffer(3, CALLER, only, ""), "c").ending.cause is Cause.NOT_ACCEPTABLE
     assert scene.engine.open_sessions == 1
+
+
+def test_what_the_worker_must_know_of_codecs() -> None:
+    """Clock rates, and with what to keep a party alive: the first codec that both talk with."""
+    scene = Scene()
+    scene.offer(SOFTPHONE)
+    scene.answer(sdp("192.0.2.20", 9, formats="101 9 111", extra=SOFTPHONE.partition("sendrecv\r\n")[2]))
+    caller, callee = [order for order in scene.drain() if isinstance(order, Adjust)]
+    assert (caller.rates, caller.keep_alive) == (((111, 48_000),), (111, 48_000))
+    assert (callee.rates, callee.keep_alive) == (((111, 48_000),), (9, 8_000))
+
+
+def test_rtcp_on_the_port_of_rtp() -> None:
+    scene = Scene()
+    muxing = sdp("192.0.2.10", 30_000, extra="a=rtcp-mux\r\n")
+    assert "rtcp-mux" not in scene.offer(muxing)
+    assert "a=rtcp-mux" in audio_lines(scene.answer(ICHAT))
+    assert scene.drain()[-2:] == [
+        Retarget(1, CALLER, ("192.0.2.10", 30_000), ("192.0.2.10", 30_000), Learning.NOTHING, 0.0),
+        Adjust(1, CALLER, receives=True, mux=True),
+    ]
+
+
+def test_a_party_that_is_silent_for_too_long() -> None:
+    """Only where both may talk: a call on hold may be silent."""
+    scene = Scene(media_timeout=60.0)
+    scene.offer(PHONE)
+    scene.answer(ICHAT)
+    assert scene.drain()[-2:] == [Adjust(1, side, receives=True, timeout=60.0) for side in Side]
+    scene.reoffer(CALLER, sdp("192.0.2.10", 30_000, direction="sendonly"), "192.0.2.10")
+    assert scene.drain()[-2:] == [Adjust(1, CALLER, receives=False), Adjust(1, CALLEE, receives=True)]
+    scene.reoffer(CALLER, PHONE, "192.0.2.10")
+    assert scene.drain()[-2:] == [Adjust(1, side, receives=True, timeout=60.0) for side in Side]
+
+    scene.say(Silent(1, CALLEE))
+    call, reply = scene.replies.pop()
+    assert call == "a"
+    assert isinstance(reply, MediaLost)
+    assert reply.ending.cause is Cause.MEDIA_TIMEOUT
+    assert reply.ending.text == "nothing from the callee for 60 s"
+    scene.obedient = False
+    scene.ask(MediaRelease())
+    scene.say(Silent(1, CALLER))
+    scene.say(Silent(9, CALLER))
+    assert scene.replies == []
 
 
 SOFTPHONE = sdp(

@@ -1,15 +1,17 @@
 """Who is listened to, and where packets go."""
 
 from dataclasses import dataclass
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ichat_gw.call.media import Side
-from ichat_gw.media.relay_messages import Learning, PartyCounters
-from ichat_gw.media.relay_session import Gate, RelaySession, Source, learning_for
+from ichat_gw.media.relay_messages import Adjust, Learning, PartyCounters
+from ichat_gw.media.relay_session import RelaySession, Source, learning_for
 from ichat_gw.media.rtp import MAX_PACKET, Kind
+from ichat_gw.media.stream import HEAD
 
 CALLER, CALLEE = Side.CALLER, Side.CALLEE
 NAMED = ("203.0.113.7", 5004)
@@ -22,6 +24,15 @@ PARTNER_RTCP = ("192.0.2.1", 6001)
 
 def rtp(payload_type: int = 0, size: int = 172) -> bytearray:
     return bytearray([0x80, payload_type]) + bytes(size - 2)
+
+
+def numbered(sequence: int, stamp: int) -> bytearray:
+    return bytearray(HEAD.pack(0x80, 0, sequence, stamp, 0)) + bytes(160)
+
+
+def head(packet: bytes | bytearray | None) -> tuple[int, ...]:
+    assert packet is not None
+    return HEAD.unpack_from(packet)
 
 
 def rtcp() -> bytearray:
@@ -113,7 +124,7 @@ def test_who_is_let_in(learning: Learning, packets: list[tuple[float, Source, bo
 
 
 def test_nobody_is_let_in_before_the_description() -> None:
-    gate = Gate(Kind.RTP)
+    gate = RelaySession().gate(CALLER, Kind.RTP)
     assert not gate.admits(NAMED, 0.0)
     assert gate.target is None
 
@@ -178,10 +189,11 @@ class Call:
     """A session with both parties at addresses that are taken at their word."""
 
     session: RelaySession
+    now: float = 10.0
 
     def send(self, side: Side, packet: bytearray, source: Source, kind: Kind = Kind.RTP) -> Source | None:
         """A packet comes in at a port of `side`; where it goes."""
-        out = self.session.gate(side, kind).route(packet, source, 10.0)
+        out = self.session.gate(side, kind).route(packet, source, self.now)
         return None if out is None else out.target
 
 
@@ -258,17 +270,19 @@ def test_before_the_partner_is_known() -> None:
 
 
 def test_hold_keeps_audio_from_the_holder_but_not_rtcp(call: Call) -> None:
-    call.session.adjust(CALLEE, receives=False, renumbered=())
+    call.session.adjust(Adjust(1, CALLEE, receives=False), 0.0)
     assert call.send(CALLER, rtp(), NAMED) is None
     assert call.session.counters(CALLEE, 10.0).unsent == 1
     assert call.send(CALLEE, rtp(), PARTNER) == NAMED  # music
     assert call.send(CALLER, rtcp(), NAMED_RTCP, Kind.RTCP) == PARTNER_RTCP
-    call.session.adjust(CALLEE, receives=True, renumbered=())
+    call.session.adjust(Adjust(1, CALLEE, receives=True), 0.0)
     assert call.send(CALLER, rtp(), NAMED) == PARTNER
+    call.session.adjust(Adjust(1, CALLEE, receives=False, controlled=False), 0.0)
+    assert call.send(CALLER, rtcp(), NAMED_RTCP, Kind.RTCP) is None
 
 
 def test_payload_types_are_renumbered(call: Call) -> None:
-    call.session.adjust(CALLER, receives=True, renumbered=((96, 0),))
+    call.session.adjust(Adjust(1, CALLER, receives=True, renumbered=((96, 0),)), 0.0)
     for before, after in ((96, 0), (96 | 0x80, 0x80), (8, 8)):
         packet = rtp(before)
         assert call.send(CALLER, packet, NAMED) == PARTNER
@@ -276,6 +290,82 @@ def test_payload_types_are_renumbered(call: Call) -> None:
     report = rtcp()
     assert call.send(CALLER, report, NAMED) == PARTNER_RTCP
     assert report == rtcp()
+
+
+def test_rtcp_beside_rtp_on_one_port(call: Call) -> None:
+    """RTCP goes where RTP goes, even where that was learnt."""
+    call.session.retarget(CALLEE, OTHER_HOST, OTHER_HOST, Learning.ADDRESS, 20.0)
+    call.session.adjust(Adjust(1, CALLEE, receives=True, mux=True), 0.0)
+    rtcp_gate = call.session.gate(CALLEE, Kind.RTCP)
+    assert rtcp_gate.target == OTHER_HOST
+    assert call.send(CALLEE, rtp(), PARTNER) == NAMED
+    assert rtcp_gate.target == PARTNER
+    call.session.adjust(Adjust(1, CALLEE, receives=False, mux=True), 0.0)
+    assert rtcp_gate.target == PARTNER
+    call.session.adjust(Adjust(1, CALLEE, receives=False, controlled=False, mux=True), 0.0)
+    assert rtcp_gate.target is None
+
+
+# --- silence ----------------------------------------------------------------------------------------------
+
+
+def test_keep_alives_after_a_second_every_20_ms_until_there_is_audio(call: Call) -> None:
+    source = call.session.gate(CALLER, Kind.RTP)
+    assert source.fill(10.0) == (None, 11.0)
+    call.now = 10.5
+    assert call.send(CALLER, numbered(100, 16_000), NAMED) == PARTNER
+    assert source.fill(11.0) == (None, 11.5)
+    first, again = source.fill(11.5)
+    assert head(first) == (0x80, 0, 101, 16_000 + 8_000, 0)
+    assert again == pytest.approx(11.52)
+    second, again = source.fill(11.521)  # a millisecond late does not add up
+    assert head(second) == (0x80, 0, 102, 16_000 + 8_160, 0)
+    assert again == pytest.approx(11.54)
+    assert source.fill(11.7)[1] == pytest.approx(11.72)  # much too late: not all at once
+    call.now = 11.72
+    packet = numbered(101, 30_000)
+    assert call.send(CALLER, packet, NAMED) == PARTNER
+    assert head(packet) == (0x80, 0, 104, 16_000 + 9_760, 0)
+    assert source.fill(11.74) == (None, 12.72)
+
+
+def test_no_keep_alives_to_who_holds(call: Call) -> None:
+    call.session.adjust(Adjust(1, CALLEE, receives=False), 0.0)
+    assert call.session.gate(CALLER, Kind.RTP).fill(100.0) == (None, None)
+    call.session.adjust(Adjust(1, CALLEE, receives=True), 0.0)
+    assert call.session.gate(CALLER, Kind.RTP).fill(100.0) == (None, 101.0)
+
+
+def test_keep_alives_come_first_on_ipv6() -> None:
+    session = RelaySession(Random(1))
+    session.retarget(CALLEE, ("2001:db8::1", 9, 0, 0), None, Learning.NOTHING, 0.0)
+    session.adjust(Adjust(1, CALLEE, receives=True, keep_alive=(105, 22_050)), 0.0)
+    packet, again = session.gate(CALLER, Kind.RTP).fill(3.0)
+    assert packet is not None
+    assert (packet[1], len(packet), again) == (105, 12, pytest.approx(3.02))
+
+
+def test_who_is_silent_for_too_long(call: Call) -> None:
+    gate = call.session.gate(CALLER, Kind.RTP)
+    assert gate.times_out(99.0) == (False, None)
+    call.session.adjust(Adjust(1, CALLER, receives=True, timeout=60.0), 5.0)
+    assert gate.times_out(10.0) == (False, 65.0)
+    assert call.send(CALLER, rtp(), NAMED) is not None
+    assert gate.times_out(65.0) == (False, 70.0)
+    call.now = 20.0
+    assert call.send(CALLER, rtcp(), NAMED_RTCP, Kind.RTCP) is not None
+    assert gate.times_out(70.0) == (False, 80.0)
+    assert gate.times_out(80.0) == (True, None)
+    assert gate.times_out(81.0) == (False, None)
+
+
+def test_losses_are_counted(call: Call) -> None:
+    for number in (1, 2, 5, 4):
+        call.now += 0.02
+        call.send(CALLER, numbered(number, 160 * number), NAMED)
+    counters = call.session.counters(CALLER, call.now)
+    assert (counters.received, counters.lost, counters.late) == (4, 1, 1)
+    assert counters.jitter > 0
 
 
 # --- no sequence of packets ... ---------------------------------------------------------------------------

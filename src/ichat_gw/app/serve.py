@@ -306,6 +306,7 @@ def _machine(settings: Settings) -> Gateway:
             settings.media_relay_port_range_min,
             settings.media_relay_port_range_max,
             frozenset(settings.codec_id_filter_list),
+            media_timeout=settings.media_timeout,
         ),
         lambda host: address_towards(host, bound),
         SystemRandom(),

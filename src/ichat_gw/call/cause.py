@@ -37,6 +37,7 @@ class Cause(Enum):
     OVERLOADED = (503, 603, "the gateway has too much to do")
     CONNECTOR_LOST = (503, 603, "the connection to the XMPP server is down")
     MEDIA_FAILED = (500, 603, "the media relay failed")
+    MEDIA_TIMEOUT = (408, 603, "one of the parties sent no audio for too long")
     SHUTDOWN = (503, 603, "the gateway is being stopped")
 
     def __init__(self, sip_status: int, ichat_status: int, sentence: str) -> None:

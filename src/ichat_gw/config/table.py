@@ -328,6 +328,17 @@ class Settings(BaseModel):
         int,
         Row(Section.GENERAL, "MediaRelayPortRangeMax", kinds.PORT, "The last UDP port of the media relay."),
     ] = 9999
+    media_timeout: Annotated[
+        int,
+        Row(
+            Section.GENERAL,
+            "MediaTimeout",
+            kinds.whole(0, 86_400, "seconds"),
+            "A call is ended when nothing, neither audio nor RTCP, has come from one of its parties for so "
+            "long. Calls on hold are left alone. 0 never ends a call for that.",
+            new=True,
+        ),
+    ] = 60
 
     # --- Jabber ----------------------------------------------------------------------------------------
 

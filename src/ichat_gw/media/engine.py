@@ -71,11 +71,13 @@ from ichat_gw.media.relay_messages import (
     Query,
     Report,
     Retarget,
+    Silent,
     Started,
     WorkerReply,
 )
 from ichat_gw.media.relay_session import learning_for
 from ichat_gw.media.sdp import InvalidSdp, SessionDescription
+from ichat_gw.media.stream import USUAL_RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ class EngineConfig:
     """How long a port pair rests after use."""
     learning_window: float = 5.0
     """How long after an offer/answer a source that SDP cannot name truthfully may be learnt."""
+    media_timeout: float = 0.0
+    """MediaTimeout: how long a party that is not on hold may send nothing; 0: for ever."""
     patience: float = 2.0
     """How long the worker may take to open or close ports."""
 
@@ -653,7 +657,17 @@ class RelayEngine:
         party, partner = call.parties[side], call.parties[side.other]
         if party.audio is None or not party.opened:
             return
-        adjusted = Adjust(call.session, side, party.audio.direction.receives, _renumbered(party, partner))
+        adjusted = Adjust(
+            call.session,
+            side,
+            party.audio.direction.receives,
+            _renumbered(party, partner),
+            _rates(party),
+            _keep_alive(party.audio, partner.audio),
+            controlled=party.audio.rtp is not None,
+            mux=party.audio.mux and party.local is not None and party.local.mux,
+            timeout=self._config.media_timeout if _both_talk(party.audio, partner.audio) else 0.0,
+        )
         if adjusted != (party.adjusted or Adjust(call.session, side, receives=True)):
             party.adjusted = adjusted
             self._order(adjusted)
@@ -726,6 +740,11 @@ class RelayEngine:
             case Opened(_, side):
                 if known is not None and known.opening is side:
                     self._opened(known, now)
+            case Silent(_, side):
+                if known is not None and not known.closing:
+                    text = f"nothing from the {side.value} for {self._config.media_timeout:g} s"
+                    lost = MediaLost(Ending(Cause.MEDIA_TIMEOUT, text=text))
+                    self._out.append(ToCall(known.handle, lost))
             case OpenFailed(_, side):
                 if known is not None and known.opening is side:
                     self._open_failed(known, reply, now)
@@ -753,6 +772,29 @@ class RelayEngine:
         else:
             self._queries[query] = handle
             self._order(Query(call.session, query))
+
+
+def _rates(party: _Party) -> tuple[tuple[int, int], ...]:
+    """The clock rates of what `party` may send, where they are not the usual one."""
+    assert party.local is not None
+    assert party.audio is not None
+    formats = (*party.audio.formats, *party.local.formats)
+    rates = {format.number: format.codec.clock_rate for format in formats}
+    return tuple(sorted((number, rate) for number, rate in rates.items() if rate != USUAL_RATE))
+
+
+def _keep_alive(audio: Audio, partner: Audio | None) -> tuple[int, int]:
+    """The payload type and clock rate of the first codec that a party and its partner talk with."""
+    usable = [format for format in audio.formats if format.codec.carries_speech]
+    theirs = {format.codec for format in partner.formats} if partner is not None else set()
+    format = next((format for format in usable if format.codec in theirs), usable[0])
+    return format.number, format.codec.clock_rate
+
+
+def _both_talk(audio: Audio, partner: Audio | None) -> bool:
+    """Whether both parties are described, and neither holds the other."""
+    both = {audio.direction, partner.direction if partner is not None else None}
+    return both == {Direction.SENDRECV}
 
 
 def _renumbered(party: _Party, partner: _Party) -> tuple[tuple[int, int], ...]:

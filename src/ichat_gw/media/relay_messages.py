@@ -65,12 +65,24 @@ class Retarget(_Message, frozen=True):
 
 
 class Adjust(_Message, frozen=True):
-    """How packets of a party are treated: does it want RTP; payload types (in, out) of what it sends."""
+    """How packets from a party and to it are treated. The defaults are those of a call with PCMU."""
 
     session: int
     side: Side
     receives: bool
+    """It wants RTP, and keep-alives where there is none."""
     renumbered: tuple[tuple[int, int], ...] = ()
+    """Payload types (in, out) of what it sends."""
+    rates: tuple[tuple[int, int], ...] = ()
+    """Payload types of what it sends and their clock rates, where these are not 8,000."""
+    keep_alive: tuple[int, int] = (0, 8_000)
+    """The payload type of keep-alives to it, and its clock rate."""
+    controlled: bool = True
+    """It wants RTCP."""
+    mux: bool = False
+    """It gets RTCP from our RTP port and at its own (RFC 5761)."""
+    timeout: float = 0.0
+    """Seconds that it may be silent until `Silent` says so; 0: for ever."""
 
 
 class Close(_Message, frozen=True):
@@ -114,6 +126,14 @@ class PartyCounters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Not sent to the party: it holds the call, or its address is not known yet."""
     errors: int = 0
     """Refused by the operating system, sending or receiving."""
+    lost: int = 0
+    """RTP packets that the party must have sent but that did not come (RFC 3550 6.4.1)."""
+    late: int = 0
+    """RTP packets that came after later ones, or twice."""
+    jitter: float = 0.0
+    """Interarrival jitter of its RTP (RFC 3550 6.4.1), in milliseconds."""
+    keep_alives: int = 0
+    """RTP packets of our own sent to the party; not in `sent`."""
     silent_for: float | None = None
     """Seconds since the last packet from the party; None: there was none."""
     source: tuple[str, int] | None = None
@@ -160,7 +180,14 @@ class Report(_Message, frozen=True):
     callee: PartyCounters
 
 
-WorkerReply: TypeAlias = Started | Opened | OpenFailed | Closed | Report
+class Silent(_Message, frozen=True):
+    """Nothing has come from this party for as long as its `Adjust` allows. Said once for each of these."""
+
+    session: int
+    side: Side
+
+
+WorkerReply: TypeAlias = Started | Opened | OpenFailed | Closed | Report | Silent
 
 
 # --- on the pipe ------------------------------------------------------------------------------------------

@@ -17,16 +17,21 @@ call would be a chance for a stranger. RTCP is learnt only from the host that RT
 Packets go to the accepted source, or before one is accepted to the address named: never to anybody who is
 not in SDP and was not accepted. A packet that is not let in is dropped and counted, whatever it is.
 
+A party that gets no packets gets keep-alives (`stream`): a second after the last packet, and at once on
+IPv6, where iChat waits for a packet before it sends any.
+
 All of this is written for clearness; `media.net.worker` has a short cut for the common case (RTP from
 the accepted source), which must do what `Gate.route` does.
 """
 
 from ipaddress import ip_address
+from random import Random
 from typing import TypeAlias
 
 from ichat_gw.call.media import Side
-from ichat_gw.media.relay_messages import Learning, PartyCounters
+from ichat_gw.media.relay_messages import Adjust, Learning, PartyCounters
 from ichat_gw.media.rtp import NEVER_RTP, UNCHANGED, Kind, classify, second_bytes
+from ichat_gw.media.stream import KEEP_ALIVE_AFTER, KEEP_ALIVE_EVERY, Stream, rewrite_rtcp
 
 Source: TypeAlias = tuple[str | int, ...]
 """A socket address as `recvfrom` gives it: host and port first, for IPv6 two numbers more."""
@@ -59,17 +64,24 @@ class Gate:
     """
 
     __slots__ = (
+        "_expected_from",
+        "_fill_at",
         "_learning",
         "_named",
+        "_quiet_from",
+        "_timeout",
         "_window_ends",
         "accepted",
         "companion",
         "early",
         "errors",
+        "keep_alive",
+        "keep_alives",
         "kind",
         "last",
         "malformed",
         "muted",
+        "muxed",
         "octets",
         "opposite",
         "packets",
@@ -77,14 +89,17 @@ class Gate:
         "sent",
         "sent_octets",
         "strangers",
+        "stream",
         "target",
         "unsent",
     )
     opposite: "Gate"
     companion: "Gate"
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, rng: Random) -> None:
         self.kind = kind
+        self.stream = Stream(rng)
+        """The RTP that comes in here."""
         self.accepted: Source | None = None
         """Whom we listen to."""
         self.target: Source | None = None
@@ -96,7 +111,17 @@ class Gate:
         self.packets = self.octets = self.sent = self.sent_octets = 0
         self.strangers = self.malformed = self.early = self.unsent = self.errors = 0
         self.last: float | None = None
-        """When the last packet was let in."""
+        """When the last packet was let in that did not take the short cut."""
+        self.muxed = False
+        """RTCP for the party goes to where its RTP goes, and from there."""
+        self.keep_alive = 0, 8_000
+        """The payload type and clock rate of keep-alives for the party."""
+        self.keep_alives = 0
+        """How many were sent."""
+        self._quiet_from: float | None = None
+        self._fill_at: float | None = None
+        self._timeout = 0.0
+        self._expected_from = 0.0
         self._named: Source | None = None
         self._learning = Learning.NOTHING
         self._window_ends = 0.0
@@ -152,7 +177,14 @@ class Gate:
             return None
         entry = self if kind is self.kind else self.companion
         if kind is Kind.RTP:
-            packet[1] = self.second[packet[1]]
+            second = packet[1]
+            self.stream.take(packet, now, forward=self.opposite.target is not None)
+            packet[1] = self.second[second]
+            if second == self.stream.second:
+                self.stream.second_out = packet[1]
+        else:
+            main = self if self.kind is Kind.RTP else self.companion
+            rewrite_rtcp(packet, main.stream, main.opposite.stream)
         entry.packets += 1
         entry.octets += len(packet)
         entry.last = now
@@ -160,6 +192,50 @@ class Gate:
             entry.opposite.unsent += 1
             return None
         return entry.opposite
+
+    def fill(self, now: float) -> tuple[bytes | None, float | None]:
+        """The keep-alive that is due now for the party opposite, if one is, and when to ask again.
+
+        None: not before one of the parties is described anew.
+        """
+        out = self.opposite
+        if out.target is None:
+            self._quiet_from = self._fill_at = None
+            return None, None
+        if self._quiet_from is None:
+            # COMPAT iChat: on IPv6 it sends nothing until it has received something.
+            waits = self.stream.ssrc_out < 0 and len(out.target) == 4
+            self._quiet_from = now - KEEP_ALIVE_AFTER if waits else now
+        begins = max(self._quiet_from, self.stream.at) + KEEP_ALIVE_AFTER
+        if now < begins:
+            self._fill_at = None
+            return None, begins
+        if self._fill_at is None or now - self._fill_at > KEEP_ALIVE_EVERY:
+            self._fill_at = now
+        self._fill_at += KEEP_ALIVE_EVERY
+        return self.stream.keep_alive(*out.keep_alive, now), self._fill_at
+
+    def expect(self, timeout: float, now: float) -> None:
+        """From now on the party may be silent for so many seconds; 0: for ever."""
+        self._timeout = timeout
+        self._expected_from = now
+
+    def times_out(self, now: float) -> tuple[bool, float | None]:
+        """Whether the party has been silent for too long, which is said once, and when to ask again."""
+        if not self._timeout:
+            return False, None
+        heard = max(self._expected_from, self.heard or 0.0, self.companion.heard or 0.0)
+        if now < heard + self._timeout:
+            return False, heard + self._timeout
+        self._timeout = 0.0
+        return True, None
+
+    @property
+    def heard(self) -> float | None:
+        """When the last packet was let in; None: there was none."""
+        if self.stream.ssrc < 0:
+            return self.last
+        return max(self.stream.at, self.last or 0.0)
 
     def unlearn(self) -> None:
         """Forget a source that was learnt, so that another one can be."""
@@ -178,7 +254,10 @@ class Gate:
         self._aim()
 
     def _aim(self) -> None:
-        self.target = None if self.muted else self.accepted or self._named
+        at = self.companion if self.muxed else self
+        self.target = None if self.muted else at.accepted or at._named
+        if self.kind is Kind.RTP and self.companion.muxed:
+            self.companion._aim()
 
 
 class RelaySession:
@@ -186,8 +265,10 @@ class RelaySession:
 
     __slots__ = ("_gates",)
 
-    def __init__(self) -> None:
-        self._gates = {(side, kind): Gate(kind) for side in Side for kind in Kind}
+    def __init__(self, rng: Random | None = None) -> None:
+        """`rng` gives the SSRC and first numbers of streams that begin with a keep-alive."""
+        rng = rng or Random()
+        self._gates = {(side, kind): Gate(kind, rng) for side in Side for kind in Kind}
         for (side, kind), gate in self._gates.items():
             gate.opposite = self._gates[side.other, kind]
             gate.companion = self._gates[side, Kind.RTCP if kind is Kind.RTP else Kind.RTP]
@@ -203,16 +284,21 @@ class RelaySession:
         self._gates[side, Kind.RTP].retarget(rtp, learning, window_ends)
         self._gates[side, Kind.RTCP].retarget(rtcp, learning, window_ends)
 
-    def adjust(self, side: Side, receives: bool, renumbered: tuple[tuple[int, int], ...]) -> None:
-        """`side` wants RTP or not; payload types of the packets it sends become others."""
-        gate = self._gates[side, Kind.RTP]
-        gate.mute(not receives)
-        gate.second = second_bytes(renumbered) if renumbered else UNCHANGED
+    def adjust(self, order: Adjust, now: float) -> None:
+        """Treat packets from and to a party as `order` says."""
+        rtp, rtcp = self._gates[order.side, Kind.RTP], self._gates[order.side, Kind.RTCP]
+        rtcp.muxed = order.mux
+        rtp.mute(not order.receives)
+        rtcp.mute(not order.controlled)
+        rtp.second = second_bytes(order.renumbered) if order.renumbered else UNCHANGED
+        rtp.stream.clock(order.rates)
+        rtp.keep_alive = order.keep_alive
+        rtp.expect(order.timeout, now)
 
     def counters(self, side: Side, now: float) -> PartyCounters:
         """What has passed at the gates of `side` so far."""
         rtp, rtcp = self._gates[side, Kind.RTP], self._gates[side, Kind.RTCP]
-        last = max((gate.last for gate in (rtp, rtcp) if gate.last is not None), default=None)
+        last = max((gate.heard for gate in (rtp, rtcp) if gate.heard is not None), default=None)
         return PartyCounters(
             received=rtp.packets,
             received_octets=rtp.octets,
@@ -225,6 +311,10 @@ class RelaySession:
             early=rtp.early + rtcp.early,
             unsent=rtp.unsent + rtcp.unsent,
             errors=rtp.errors + rtcp.errors,
+            lost=rtp.stream.lost,
+            late=rtp.stream.late,
+            jitter=rtp.stream.jitter_ms,
+            keep_alives=rtp.keep_alives,
             silent_for=None if last is None else now - last,
             source=None if rtp.accepted is None else (str(rtp.accepted[0]), int(rtp.accepted[1])),
         )

@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -28,12 +30,14 @@ from ichat_gw.media.relay_messages import (
     PartyCounters,
     Query,
     Report,
+    Silent,
     Started,
     frame,
     read_reply,
 )
 from ichat_gw.media.relay_session import RelaySession
 from ichat_gw.media.rtp import MAX_PACKET, Kind
+from ichat_gw.media.stream import HEAD
 from tests.media.net.loopback import PATIENCE, LoopbackWorker, Party, free_pair, rtcp, rtp
 
 CALLER, CALLEE = Side.CALLER, Side.CALLEE
@@ -198,8 +202,16 @@ def test_ipv4_to_ipv6(worker: LoopbackWorker) -> None:
     call = Call(worker, "127.0.0.1", "::1")
     try:
         call.describe()
+        # COMPAT iChat: it waits for a packet on IPv6, so there is one at once.
+        keep_alive, port = call.bob.take()
+        assert (len(keep_alive), port) == (12, call.to_bob)
         call.alice.send(rtp(1), call.to_alice)
-        assert call.bob.take() == (rtp(1), call.to_bob)
+        packet = keep_alive
+        while len(packet) == 12:
+            before, (packet, _) = packet, call.bob.take()
+        assert packet[12:] == rtp(1)[12:]
+        assert packet[8:12] == keep_alive[8:12]
+        assert int.from_bytes(packet[2:4], "big") == (int.from_bytes(before[2:4], "big") + 1) & 0xFFFF
         call.bob.send(rtp(2), call.to_bob)
         assert call.alice.take() == (rtp(2), call.to_alice)
         assert worker.counters()[1].source == call.bob.address
@@ -248,6 +260,53 @@ def test_errors_of_receiving_are_counted(worker: LoopbackWorker, call: Call) -> 
     assert worker.counters()[0].errors == 1
 
 
+def test_a_stream_with_gaps_and_another_source(worker: LoopbackWorker, call: Call) -> None:
+    """What bob hears is one stream, also where it is shifted on the short cut."""
+    call.describe()
+    heads = []
+    for ssrc, numbers in ((7, range(10, 15)), (8, range(900, 905))):
+        for number in numbers:
+            call.alice.send(HEAD.pack(0x80, 0, number, 160 * number, ssrc) + b"audio", call.to_alice)
+            packet, _ = call.bob.take()
+            assert packet[12:] == b"audio"
+            heads.append(HEAD.unpack_from(packet))
+    assert [head[2] for head in heads] == list(range(10, 20))
+    assert {head[4] for head in heads} == {7}
+    steps = [after[3] - before[3] for before, after in pairwise(heads)]
+    assert all(step > 0 and step % 160 == 0 for step in steps)
+    assert (worker.counters()[0].received, worker.counters()[0].lost) == (10, 0)
+
+
+def test_silence_is_filled_and_told(worker: LoopbackWorker, call: Call) -> None:
+    call.describe()
+    worker.order(Adjust(1, CALLER, receives=True, timeout=0.2))
+    assert worker.reply() == Silent(1, CALLER)
+    heads = [HEAD.unpack_from(call.bob.take()[0]) for _ in range(5)]
+    assert {head[2] - heads[0][2] & 0xFFFF for head in heads} == set(range(5))
+    assert {head[1] for head in heads} == {0}
+    assert worker.counters()[1].keep_alives >= 5
+    assert worker.counters()[1].sent == 0
+
+
+def test_keep_alives_that_cannot_be_sent_are_counted(worker: LoopbackWorker, call: Call) -> None:
+    worker.point(CALLEE, ("255.255.255.255", 9))
+    until = time.monotonic() + PATIENCE
+    while not worker.counters()[1].errors:
+        assert time.monotonic() < until
+    assert worker.counters()[1].keep_alives == 0
+
+
+def test_rtcp_mux(worker: LoopbackWorker, call: Call) -> None:
+    call.describe()
+    worker.point(CALLEE, call.bob, call.bob)
+    worker.order(Adjust(1, CALLEE, receives=True, mux=True))
+    worker.counters()
+    call.alice_rtcp.send(rtcp(), call.to_alice + 1)
+    assert call.bob.take() == (rtcp(), call.to_bob)
+    call.bob.send(rtcp(), call.to_bob)
+    assert call.alice_rtcp.take() == (rtcp(), call.to_alice + 1)
+
+
 # --- the short cut does what the rules do -----------------------------------------------------------------
 
 
@@ -261,13 +320,15 @@ def test_short_cut_and_rules_agree(worker: LoopbackWorker, call: Call) -> None:
     senders = [call.alice, call.alice_rtcp, call.bob, call.bob_rtcp, call.mallory]
     ports = [(CALLER, Kind.RTP), (CALLER, Kind.RTCP), (CALLEE, Kind.RTP), (CALLEE, Kind.RTCP)]
     sent = 0
+    number, stamp = 0, 0
     for step in range(600):
         if step % 100 == 50:
             side, receives = rng.choice(list(Side)), rng.random() < 0.5
             renumbered = rng.choice([(), ((0, 96),)])
-            rules.adjust(side, receives, renumbered)
+            order = Adjust(1, side, receives, renumbered)
+            rules.adjust(order, 0.0)
             worker.settled(sent)
-            worker.order(Adjust(1, side, receives, renumbered))
+            worker.order(order)
             worker.counters()
         sender, (side, kind) = rng.choice(senders), rng.choice(ports)
         if rng.random() < 0.6:  # mostly where it belongs
@@ -275,7 +336,12 @@ def test_short_cut_and_rules_agree(worker: LoopbackWorker, call: Call) -> None:
             kind = Kind.RTP if sender in (call.alice, call.bob) else Kind.RTCP
         first = rng.choice([0x80, 0x80, 0x80, 0x90, 0x81, 0x00, 0xC0])
         second = rng.choice([0, 0, 0x80, 96, 200, 201, 72, rng.randrange(256)])
-        packet = bytes([first, second, 0, 6]) + bytes(rng.choice([0, 4, 8, 24, 168]))
+        number += rng.choice([1, 1, 1, 1, 0, 2, -1])
+        stamp += rng.choice([160, 160, 160, 160, 0])
+        length = number & 0xFFFF if second not in (200, 201) else 6
+        ssrc = 7 if rng.random() < 0.95 else 8
+        packet = HEAD.pack(first, second, length, stamp, ssrc) + bytes(rng.choice([0, 8, 24, 160]))
+        packet = packet if rng.random() < 0.9 else packet[: rng.choice([4, 8, 11])]
         port = (call.to_alice if side is CALLER else call.to_bob) + (kind is Kind.RTCP)
         sender.send(packet, port)
         sent += 1
@@ -288,7 +354,7 @@ def test_short_cut_and_rules_agree(worker: LoopbackWorker, call: Call) -> None:
     for side, counted in zip(Side, worker.settled(sent), strict=True):
         expected = rules.counters(side, 0.0)
         for name in PartyCounters.__struct_fields__:
-            if name != "silent_for":
+            if name not in ("silent_for", "jitter", "keep_alives"):
                 assert getattr(counted, name) == getattr(expected, name), name
     assert min(worker.counters()[0].strangers, worker.counters()[0].malformed) > 0
 

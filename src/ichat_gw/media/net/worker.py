@@ -5,9 +5,9 @@ standard output, framed as in `relay_messages`. When standard input ends, so doe
 outlives its parent, however that died. SIGINT is ignored: on a terminal it is the parent that decides.
 
 The loop is level-triggered with one `recvfrom_into` per event, on unconnected sockets with small
-buffers; what a descriptor needs is bound to it beforehand. A packet of RTP without options from the accepted
-source takes the short cut in `run`; everything else is judged by `Gate.route`. No datagram
-whatever makes the worker raise.
+buffers; what a descriptor needs is bound to it beforehand. The packet of RTP that follows the last one from
+the accepted source, in sequence and of the same payload type, takes the short cut in `run`; everything else
+is judged by `Gate.route`. No datagram whatever makes the worker raise.
 """
 
 import contextlib
@@ -20,9 +20,11 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from random import SystemRandom
 from typing import TypeAlias
 
 from ichat_gw.call.media import Side
+from ichat_gw.clock import Timers
 from ichat_gw.media.relay_messages import (
     Adjust,
     BindFault,
@@ -38,13 +40,15 @@ from ichat_gw.media.relay_messages import (
     Query,
     Report,
     Retarget,
+    Silent,
     Started,
     WorkerReply,
     frame,
     read_order,
 )
 from ichat_gw.media.relay_session import Gate, RelaySession, Source
-from ichat_gw.media.rtp import MAX_PACKET, NOT_RTP, Kind
+from ichat_gw.media.rtp import MAX_PACKET, Kind
+from ichat_gw.media.stream import HEAD, Stream
 
 RECEIVE_BUFFER = 16_384
 """SO_RCVBUF in bytes: some tenths of a second of audio. A longer queue would only be delay."""
@@ -53,8 +57,8 @@ _RESOURCE_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.E
 _PORT_ERRORS = frozenset({errno.EADDRINUSE, errno.EACCES})
 
 _Send: TypeAlias = Callable[[memoryview, Source], int]
-_Bound: TypeAlias = tuple[Callable[[bytearray], tuple[int, Source]], Gate, Gate, _Send]
-"""What the loop needs for one descriptor: how to receive, the gates in and out, how to send."""
+_Bound: TypeAlias = tuple[Callable[[bytearray], tuple[int, Source]], Gate, Gate, Stream, _Send]
+"""What the loop needs for one descriptor: how to receive, the gates in and out, the stream, how to send."""
 
 
 class Worker:
@@ -70,6 +74,9 @@ class Worker:
         self._sockets: dict[Gate, socket.socket] = {}
         self._selector = selectors.DefaultSelector()
         self._running = True
+        self._rng = SystemRandom()
+        self._timers: Timers[tuple[int, Side]] = Timers()
+        """Parties whose silence must be looked at."""
         for descriptor in (orders, replies):
             os.set_blocking(descriptor, False)
         self._selector.register(orders, selectors.EVENT_READ, self._read_orders)
@@ -80,15 +87,20 @@ class Worker:
         view = memoryview(buffer)
         clock = time.monotonic
         wait = self._selector.select
+        head = HEAD.unpack_from
+        timers = self._timers
         while self._running:
-            ready = wait()
+            alarm = timers.deadline()
+            ready = wait(None if alarm is None else alarm - clock())
             now = clock()
+            if alarm is not None and now >= alarm:
+                self._wake(now)
             for key, _ in ready:
                 bound = key.data
                 if type(bound) is not tuple:
                     bound()
                     continue
-                receive, gate, out, send = bound
+                receive, gate, out, stream, send = bound
                 try:
                     size, source = receive(buffer)
                 except OSError as error:
@@ -96,22 +108,36 @@ class Worker:
                     if error.errno not in (errno.EAGAIN, errno.EBADF):
                         gate.errors += 1
                     continue
-                if source == gate.accepted and buffer[0] == 0x80 and 12 <= size <= MAX_PACKET:
-                    second = gate.second[buffer[1]]
-                    target = out.target
-                    if second != NOT_RTP and target is not None:
-                        buffer[1] = second
-                        gate.packets += 1
-                        gate.octets += size
-                        gate.last = now
-                        try:
-                            send(view[:size], target)
-                        except OSError:
-                            out.errors += 1
-                        else:
-                            out.sent += 1
-                            out.sent_octets += size
-                        continue
+                first, second, sequence, stamp, ssrc = head(buffer)
+                target = out.target
+                if (
+                    sequence == stream.next
+                    and second == stream.second
+                    and source == gate.accepted
+                    and ssrc == stream.ssrc
+                    and first == 0x80
+                    and stamp > stream.stamp
+                    and target is not None
+                    and 12 <= size <= MAX_PACKET
+                ):
+                    off = (now - stream.at) * stream.rate - (stamp - stream.stamp)
+                    stream.jitter += ((off if off > 0 else -off) - stream.jitter) / 16
+                    stream.next = (sequence + 1) & 0xFFFF
+                    stream.stamp = stamp
+                    stream.at = now
+                    gate.packets += 1
+                    gate.octets += size
+                    if stream.shift is not None:
+                        stream.write(buffer, sequence, stamp)
+                    buffer[1] = stream.second_out
+                    try:
+                        send(view[:size], target)
+                    except OSError:
+                        out.errors += 1
+                    else:
+                        out.sent += 1
+                        out.sent_octets += size
+                    continue
                 self._judge(gate, view[:size], source, now)
 
     def close(self) -> None:
@@ -135,6 +161,27 @@ class Worker:
             out.sent += 1
             out.sent_octets += len(packet)
 
+    def _wake(self, now: float) -> None:
+        """See to the parties that may have been silent for too long."""
+        for number, side in self._timers.due(now):
+            gate = self._sessions[number].gate(side, Kind.RTP)
+            packet, fill_at = gate.fill(now)
+            if packet is not None:
+                out = gate.opposite
+                assert out.target is not None
+                try:
+                    self._sender(out)(memoryview(packet), out.target)
+                except OSError:
+                    out.errors += 1
+                else:
+                    out.keep_alives += 1
+            silent, ask_at = gate.times_out(now)
+            if silent:
+                self.reply(Silent(number, side))
+            again = [when for when in (fill_at, ask_at) if when is not None]
+            if again:
+                self._timers.set((number, side), min(again))
+
     # --- sockets ------------------------------------------------------------------------------------------
 
     def _open(self, session: RelaySession, side: Side, address: str, port: int) -> None:
@@ -152,10 +199,10 @@ class Worker:
             raise
 
     def _bound(self, gate: Gate, sock: socket.socket) -> _Bound:
-        return sock.recvfrom_into, gate, gate.opposite, self._sender(gate.opposite)
+        return sock.recvfrom_into, gate, gate.opposite, gate.stream, self._sender(gate.opposite)
 
     def _sender(self, gate: Gate) -> _Send:
-        sock = self._sockets.get(gate)
+        sock = self._sockets.get(gate.companion if gate.muxed else gate)
         return _not_open if sock is None else sock.sendto
 
     def _shut(self, session: RelaySession, side: Side) -> None:
@@ -185,7 +232,7 @@ class Worker:
         match order:
             case Open(number, side, address, port):
                 if session is None:
-                    session = self._sessions[number] = RelaySession()
+                    session = self._sessions[number] = RelaySession(self._rng)
                 try:
                     self._open(session, side, address, port)
                 except OSError as error:
@@ -196,17 +243,24 @@ class Worker:
             case Retarget(_, side, rtp, rtcp, learning, window):
                 if session is not None:
                     session.retarget(side, _source(rtp), _source(rtcp), learning, now + window)
-            case Adjust(_, side, receives, renumbered):
+                    self._look_at(order.session, now)
+            case Adjust():
                 if session is not None:
-                    session.adjust(side, receives, renumbered)
+                    session.adjust(order, now)
+                    self._look_at(order.session, now)
             case Close(number):
                 self.reply(Closed(number, *_counters(session, now)))
                 if session is not None:
                     del self._sessions[number]
                     for side in Side:
+                        self._timers.clear((number, side))
                         self._shut(session, side)
             case Query(number, query):
                 self.reply(Report(number, query, *_counters(session, now)))
+
+    def _look_at(self, number: int, now: float) -> None:
+        for side in Side:
+            self._timers.set((number, side), now)
 
     # --- replies ------------------------------------------------------------------------------------------
 
