@@ -4,6 +4,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from app.transferring import CAROL, Carol, TransferringPhone, with_transfers
 from app.world import World
 
 MOMENTS = st.sampled_from([0.0, 0.0005, 0.002, 0.004, 0.01, 0.1, 0.31, 0.49, 0.51, 1.0, 5.1, 33.0])
@@ -11,10 +12,13 @@ MOMENTS = st.sampled_from([0.0, 0.0005, 0.002, 0.004, 0.01, 0.1, 0.31, 0.49, 0.5
 
 class Races(RuleBasedStateMachine):
     world: World
+    phone: TransferringPhone
+    carol: Carol
 
     @initialize(seed=st.integers(0, 2**32), loss=st.sampled_from([0.0, 0.0, 0.1, 0.4]))
     def begin(self, seed: int, loss: float) -> None:
-        self.world = World(seed)
+        self.world = World(seed, transfer_hosts=frozenset({CAROL[0]}))
+        self.phone, self.carol = with_transfers(self.world)
         self.world.loss = loss
 
     @rule(offer=st.booleans(), caller=st.sampled_from(["1", "2"]))
@@ -57,6 +61,30 @@ class Races(RuleBasedStateMachine):
     def the_relay_is_killed(self, back_after: float) -> None:
         self.world.relay_dies(back_after)
 
+    @rule(latest=st.booleans(), subscribes=st.sampled_from(["true", "false"]))
+    def the_phone_transfers(self, latest: bool, subscribes: str) -> None:
+        for session in sorted(self.phone.live, reverse=latest)[:1]:
+            self.phone.transfers(session, Refer_Sub=subscribes)
+
+    @rule()
+    def the_phone_sends_data(self) -> None:
+        for session in sorted(self.phone.live):
+            self.phone.asks(session, "INFO", b"x", Content_Type="text/plain")
+
+    @rule(manner=st.sampled_from(["answer", "ring", 486, 503]))
+    def carol_minds(self, manner: str | int) -> None:
+        self.carol.manner = manner
+
+    @rule()
+    def carol_hangs_up(self) -> None:
+        self.carol.hang_up()
+
+    @rule(offer=st.booleans())
+    def carol_takes_over(self, offer: bool) -> None:
+        for session in sorted(self.phone.live)[:1]:
+            if (dialog := self.phone.dialog(session)) is not None:
+                self.carol.takes_over(dialog, offer)
+
     @rule(seconds=MOMENTS)
     def time_passes(self, seconds: float) -> None:
         self.world.run(seconds)
@@ -68,6 +96,7 @@ class Races(RuleBasedStateMachine):
         world.loss = 0.0
         world.run(0.5)
         world.phone.hang_up()
+        self.carol.hang_up()
         world.alice.give_up()
         # The longest anybody waits for anything: the no-answer timer, then the end of the transactions.
         world.run(180.0 + 70.0 + 70.0)

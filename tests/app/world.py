@@ -279,6 +279,7 @@ class World:
     port_range: tuple[int, int] = (8000, 8099)
     rules: TranslationRules = RULES
     limits: Limits = field(default_factory=Limits)
+    transfer_hosts: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -288,7 +289,9 @@ class World:
         self.relay_runs = 0
         ichat = IChatConfig(Party("sip:ichat-gw@127.0.0.1", "iChat-gw"))
         self.gateway = Gateway(
-            GatewayConfig(self.rules, COMPONENT, ichat, frozenset({GATEWAY[0]}), "n", self.limits),
+            GatewayConfig(
+                self.rules, COMPONENT, ichat, frozenset({GATEWAY[0]}), "n", self.limits, self.transfer_hosts
+            ),
             UserAgent(UserAgentConfig(), self.token),
             RelayEngine(EngineConfig(*self.port_range, port_rest=0.0), lambda host: GATEWAY[0], self.rng),
         )

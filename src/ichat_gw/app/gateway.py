@@ -19,22 +19,37 @@ from ichat_gw.addressing.mapping import calling_localpart
 from ichat_gw.addressing.sip_uri import InvalidSipUri, SipUri
 from ichat_gw.addressing.translation import TranslationRules
 from ichat_gw.call.admission import Admission, Limits, Refusal, source_of
-from ichat_gw.call.bridge import (
-    Bridge,
-    BridgeEvent,
-    CallOver,
-    CallPlan,
-    FromLeg,
-    FromMedia,
-    State,
-    StopCall,
-    ToLeg,
-    ToMedia,
-)
+from ichat_gw.call.bridge import Bridge, CallPlan, State
 from ichat_gw.call.cause import Cause, Ending
-from ichat_gw.call.leg import LegCommand, LegEvent, Party, Place, Refuse
+from ichat_gw.call.leg import (
+    End,
+    Ended,
+    LegCommand,
+    LegEvent,
+    Party,
+    Place,
+    Refuse,
+    Refused,
+    RefuseTransfer,
+    TransferAsked,
+)
 from ichat_gw.call.media import Side
 from ichat_gw.call.routing import Network, Route, route
+from ichat_gw.call.transfer_policy import host_of, transfer_refused
+from ichat_gw.call.words import (
+    BridgeEvent,
+    CallOver,
+    FromCandidate,
+    FromLeg,
+    FromMedia,
+    LegReplaced,
+    StopCall,
+    TakeOver,
+    ToCandidate,
+    ToLeg,
+    ToMedia,
+    TransferTo,
+)
 from ichat_gw.clock import Timers
 from ichat_gw.ipc.messages import (
     CheckSubscription,
@@ -160,6 +175,8 @@ class GatewayConfig:
     """Distinguishes the call handles of this gateway from those of others, and of its own last run."""
     limits: Limits = field(default_factory=Limits)
     """Who may call, how often, and how many calls at once."""
+    transfer_hosts: frozenset[str] = frozenset()
+    """Hosts, in lower case, to which every SIP phone may transfer its call."""
 
 
 @dataclass(slots=True)
@@ -187,9 +204,17 @@ class Call:
     caller: str
     callee: str
     since: float
+    user: str
+    """The bare JID of the XMPP party."""
+    hosts: dict[Side, str]
+    """Where the SIP party is, as far as known: an address or a domain."""
+    candidate: SessionId | None = None
+    """The session with who is about to take the SIP party's place, if anybody is."""
+    candidate_host: str = ""
+    """Where he is."""
 
 
-_FORBIDDING = frozenset({"AllowedSIPNetworks", "AllowedXMPPDomains"})
+_FORBIDDING = frozenset({"AllowedSIPNetworks", "AllowedXMPPDomains", "AllowedTransferDomains"})
 """Settings about who may call at all; the others say how much at once."""
 CALLER_USER_LENGTH = 10
 """COMPAT iChat: it refuses a call (603) from a JID whose user part is longer."""
@@ -209,7 +234,8 @@ class Gateway:
         self.calls: dict[str, Call] = {}
         self.stopping = False
         self.jabber_online = False
-        self._of_session: dict[SessionId, tuple[Call, Side]] = {}
+        self._of_session: dict[SessionId, tuple[Call, Side | None]] = {}
+        """Whose session it is; None: the candidate's."""
         self._client_of: dict[SessionId, str] = {}
         """The IP addresses of iChat clients, by the session with each."""
         self._handles = 0
@@ -298,6 +324,12 @@ class Gateway:
                 case ToLeg(side, leg_command):
                     assert call is not None
                     self._tell_leg(call, side, leg_command)
+                case ToCandidate(leg_command):
+                    assert call is not None
+                    self._tell_candidate(call, leg_command)
+                case LegReplaced(side):
+                    assert call is not None
+                    self._replace_leg(call, side)
                 case ToMedia(request):
                     assert call is not None
                     self._push(None, self.engine.receive(MediaFor(call.handle, request), self._now))
@@ -344,9 +376,11 @@ class Gateway:
 
     def _tell_session(self, call: Call, side: Side, leg: "_SipLeg | _IChatLeg", command: LegCommand) -> None:
         if leg.session is None:
+            if not isinstance(command, Place):
+                return  # who was here has gone before anything was said to him
             leg.session = self.user_agent.new_session()
             self._of_session[leg.session] = (call, side)
-            if isinstance(leg, _IChatLeg) and isinstance(command, Place):
+            if isinstance(leg, _IChatLeg):
                 self._expect_client(leg.session, _plain(command.target)[1].strip("[]"))
         self._push(None, self.user_agent.receive(ToSession(leg.session, command), self._now))
 
@@ -373,8 +407,12 @@ class Gateway:
         if found is None:
             return
         call, side = found
-        if isinstance(call.legs[side], _IChatLeg):
+        if side is None:
+            self._hear_candidate(call, session, event)
+        elif isinstance(call.legs[side], _IChatLeg):
             self._tell_ichat(call, side, FromInner(event))
+        elif isinstance(event, TransferAsked):
+            self._transfer(call, side, event)
         else:
             self._hear(call, FromLeg(side, event))
 
@@ -415,10 +453,97 @@ class Gateway:
         self._handles += 1
         return f"{self.config.node}-{self._handles}"
 
+    # --- somebody takes a SIP party's place ---------------------------------------------------------------
+
+    def _transfer(self, call: Call, side: Side, asked: TransferAsked) -> None:
+        """A phone wants the XMPP user to talk to somebody else."""
+        phone = call.hosts[side]
+        refused = (
+            Ending(Cause.SHUTDOWN)
+            if self.stopping
+            else self.admission.request(source_of(phone), self._now)
+            or transfer_refused(asked.target, phone, self.config.transfer_hosts, self.config.local_hosts)
+        )
+        if refused is not None:
+            ending = self._note_refused(f"{phone} (transfer)", asked.target, refused)
+            self._tell_leg(call, side, RefuseTransfer(ending))
+            return
+        self._note("INFO", "transfer began", call.handle, to=asked.target, by=side.value)
+        party = party_of(call.user)
+        place = Place(
+            asked.target,
+            party,
+            None,
+            contact_user=party.display_name,
+            aor=self._aor_of(call.user),
+            referred_by=asked.referred_by,
+            replaces=asked.replaces,
+        )
+        call.candidate_host = host_of(asked.target)
+        self._hear(call, TransferTo(side, place, call.candidate_host))
+
+    def _take_over(self, invite: InviteReceived) -> None:
+        """An INVITE that is to take the place of a SIP party (RFC 3891)."""
+        assert invite.replaces is not None
+        call, side = self._of_session.get(invite.replaces, (None, None))
+        address = invite.flow.remote[0]
+        refused = self.admission.may_call(address) or (Ending(Cause.SHUTDOWN) if self.stopping else None)
+        if refused is None and (call is None or side is None or not call.bridge.settled):
+            refused = Ending(
+                Cause.REJECTED, text="the call to be replaced is not up, or is being transferred"
+            )
+        if refused is not None or call is None or side is None:
+            assert refused is not None
+            self._refuse_invite(invite, invite.to_uri, refused)
+            return
+        self._note("INFO", "takeover began", call.handle, by=invite.from_uri)
+        call.candidate_host = address
+        self._set_candidate(call, invite.session)
+        self._hear(call, TakeOver(side, invite.offer, address))
+
+    def _set_candidate(self, call: Call, session: SessionId) -> None:
+        call.candidate = session
+        self._of_session[session] = (call, None)
+
+    def _tell_candidate(self, call: Call, command: LegCommand) -> None:
+        if isinstance(command, Place):
+            self._set_candidate(call, self.user_agent.new_session())
+        session = call.candidate
+        if session is not None:
+            if isinstance(command, End | Refuse):
+                self._forget_candidate(call, session)
+            self._push(None, self.user_agent.receive(ToSession(session, command), self._now))
+
+    def _hear_candidate(self, call: Call, session: SessionId, event: LegEvent) -> None:
+        if isinstance(event, Ended | Refused):
+            self._forget_candidate(call, session)
+        if not isinstance(event, TransferAsked):
+            self._hear(call, FromCandidate(event))
+
+    def _forget_candidate(self, call: Call, session: SessionId) -> None:
+        """What else he says, he says to nobody."""
+        call.candidate = None
+        del self._of_session[session]
+
+    def _replace_leg(self, call: Call, side: Side) -> None:
+        """The candidate has the place from now on."""
+        old = call.legs[side]
+        if old.session is not None:
+            self._of_session.pop(old.session, None)
+        session, call.candidate = call.candidate, None
+        call.legs[side] = _SipLeg(session)
+        call.hosts[side] = call.candidate_host
+        if session is not None:
+            self._of_session[session] = (call, side)
+        self._note("INFO", "party replaced", call.handle, party=side.value)
+
     # --- SIP calls ----------------------------------------------------------------------------------------
 
     def _hear_invite(self, invite: InviteReceived) -> None:
-        """A new INVITE: iChat's after a negotiation, or a call to somebody."""
+        """A new INVITE: iChat's after a negotiation, one that replaces another, or a call to somebody."""
+        if invite.replaces is not None:
+            self._take_over(invite)
+            return
         if is_viceroy(invite.user_agent):
             if (call := self._claim(invite)) is not None:
                 self._attach(call, invite)
@@ -512,6 +637,8 @@ class Gateway:
             caller.address,
             routed.target,
             self._now,
+            str(user),
+            {Side.CALLER: invite.flow.remote[0]},
         )
         self._of_session[invite.session] = (call, Side.CALLER)
         self._begin(call, source, str(user))
@@ -541,6 +668,8 @@ class Gateway:
             f"xmpp:{user}",
             routed.target,
             self._now,
+            user,
+            {Side.CALLEE: host_of(routed.target)},
         )
         self._calling.setdefault(machine.names, []).append(call)
         for address in machine.addresses:

@@ -35,6 +35,7 @@ from ichat_gw.app.local_addresses import address_towards, all_addresses, usable_
 from ichat_gw.app.programs import find_program
 from ichat_gw.call.admission import Limits
 from ichat_gw.call.leg import Party
+from ichat_gw.call.transfer_policy import host_of
 from ichat_gw.clock import Alarm
 from ichat_gw.config.table import Settings
 from ichat_gw.ipc.channel import PeerLost
@@ -323,6 +324,7 @@ def _machine(settings: Settings) -> Gateway:
         local_hosts=frozenset({*all_addresses(), socket.gethostname().lower(), settings.tls_domain.lower()}),
         node=secrets.token_hex(3),
         limits=_limits(settings),
+        transfer_hosts=_transfer_hosts(settings),
     )
     return Gateway(config, agent, engine)
 
@@ -339,6 +341,13 @@ def _limits(settings: Settings) -> Limits:
         calls_per_source=settings.max_calls_per_source,
         calls_per_user=settings.max_calls_per_user,
     )
+
+
+def _transfer_hosts(settings: Settings) -> frozenset[str]:
+    """To whose hosts every SIP phone may transfer its call."""
+    proxy = (str(settings.outbound_proxy),) if settings.outbound_proxy else ()
+    uris = (*proxy, *(f"sip:{domain}" for domain in _written_domains(settings)))
+    return frozenset({*settings.allowed_transfer_domains, *map(host_of, uris)})
 
 
 def _transports(settings: Settings) -> TransportConfig:

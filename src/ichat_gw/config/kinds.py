@@ -128,6 +128,10 @@ def _why_no_network(text: str) -> str:
     return f"{text!r} has bits set behind its prefix; {meant} may be meant"
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    return tuple(_host(item) for item in _items(text))
+
+
 def _domains(text: str) -> tuple[str, ...]:
     return tuple(_domain(item) for item in _items(text))
 
@@ -218,6 +222,9 @@ NETWORKS = Kind(
     _networks,
     takes_blank=True,
     write=_write_list,
+)
+HOSTS = Kind(
+    "host names and IP addresses separated by commas", "HOSTS", _hosts, takes_blank=True, write=_write_list
 )
 DOMAINS = Kind("domain names separated by commas", "DOMAINS", _domains, takes_blank=True, write=_write_list)
 PAYLOAD_TYPES = Kind(

@@ -476,6 +476,18 @@ class Settings(BaseModel):
             new=True,
         ),
     ] = ()
+    allowed_transfer_domains: Annotated[
+        tuple[str, ...],
+        Row(
+            Section.ACCESS,
+            "AllowedTransferDomains",
+            kinds.HOSTS,
+            "The SIP domains and hosts to which a SIP phone may transfer its call, besides its own, "
+            "OutboundProxy, and the domains that a TranslationOutput spells out.",
+            default_words="none",
+            new=True,
+        ),
+    ] = ()
     max_requests_per_second: Annotated[
         int,
         Row(

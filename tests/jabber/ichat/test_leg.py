@@ -13,6 +13,8 @@ from ichat_gw.call.leg import (
     Confirmed,
     End,
     Ended,
+    Info,
+    InfoAnswered,
     Party,
     Place,
     Rang,
@@ -91,6 +93,16 @@ def test_ichat_is_called_and_answers() -> None:
     ).hear(AcceptReoffer("held"), ToInner(AcceptReoffer("held"))).hear(
         FromInner(Ended(HANGUP)), ToBridge(Ended(HANGUP))
     ).hear(End(HANGUP))
+
+
+def test_an_ichat_client_gives_application_data_and_takes_none() -> None:
+    ladder = connecting().hear(FromInner(Answered("its")), ToBridge(Answered("its")))
+    ladder.hear(FromInner(Info(1, "INFO", "", b"")), ToBridge(Info(1, "INFO", "", b"")))
+    ladder.hear(InfoAnswered(1, 200), ToInner(InfoAnswered(1, 200)))
+    ladder.hear(Info(2, "INFO", "text/plain", b"x"), ToBridge(InfoAnswered(2, 415)))
+    ladder.hear(Info(3, "INFO", "", b""), ToBridge(InfoAnswered(3, 200)))
+    calling = Ladder(CallingIChat("h2", NotifyIChatCallRequest("72@gw", FULL, "r", BLOB)))
+    calling.hear(Info(4, "MESSAGE", "text/plain", b"x"), ToBridge(InfoAnswered(4, 415)))
 
 
 def test_a_second_device_that_rings_is_not_told_twice() -> None:

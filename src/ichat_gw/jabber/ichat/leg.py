@@ -22,6 +22,8 @@ from ichat_gw.call.leg import (
     Confirmed,
     End,
     Ended,
+    Info,
+    InfoAnswered,
     LegCommand,
     LegEvent,
     Party,
@@ -132,12 +134,17 @@ class State(Enum):
     OVER = "over"
 
 
+def _not_taken(info: Info) -> IChatCommand:
+    """An iChat client takes no application data; what has no body only asks whether it is there."""
+    return ToBridge(InfoAnswered(info.number, 415 if info.body else 200))
+
+
 def _pass_on(event: IChatEvent) -> list[IChatCommand]:
     """While both SIP dialogs stand, the leg only passes on."""
     match event:
-        case AcceptReoffer() | RefuseReoffer() | End():
+        case AcceptReoffer() | RefuseReoffer() | End() | InfoAnswered():
             return [ToInner(event)]
-        case FromInner(Reoffered() | Confirmed() | Ended() as inner):
+        case FromInner(Reoffered() | Confirmed() | Ended() | Info() as inner):
             return [ToBridge(inner)]
         case _:
             return []
@@ -166,6 +173,8 @@ class CalledIChat:
 
     def receive(self, event: IChatEvent, now: float) -> list[IChatCommand]:
         """Hear the bridge, the connector or the inner session."""
+        if isinstance(event, Info):
+            return [_not_taken(event)]
         match self.state:
             case State.NEW:
                 return self._begin(event)
@@ -327,6 +336,8 @@ class CallingIChat:
 
     def receive(self, event: IChatEvent, now: float) -> list[IChatCommand]:
         """Hear the bridge, the connector or the inner session."""
+        if isinstance(event, Info):
+            return [_not_taken(event)]
         match self.state:
             case State.ASKED:
                 return self._asked(event, now)
