@@ -99,11 +99,20 @@ class Scene:
     def ask(self, request: MediaRequest, call: str = "a") -> None:
         self._do(self.engine.receive(MediaFor(call, request), self.now))
 
-    def say(self, reply: WorkerReply) -> None:
-        self._do(self.engine.receive(FromWorker(reply), self.now))
+    def say(self, reply: WorkerReply, worker: int = 0) -> None:
+        self._do(self.engine.receive(FromWorker(reply, worker), self.now))
 
-    def die(self) -> None:
-        self._do(self.engine.receive(WorkerLost("killed"), self.now))
+    def die(self, worker: int = 0) -> None:
+        self._do(self.engine.receive(WorkerLost("killed", worker), self.now))
+
+    def busy(self) -> list[int]:
+        return self.engine._busy
+
+    def offer_only(self, call: str) -> None:
+        """A call whose callee has ports, whatever the worker does otherwise."""
+        self.obedient = True
+        self.offer(PHONE, call=call)
+        self.obedient = False
 
     def query(self, call: str, query: int) -> None:
         self._do(self.engine.receive(StatisticsAsked(call, query), self.now))
@@ -117,20 +126,20 @@ class Scene:
             match command:
                 case ToCall(call, reply):
                     self.replies.append((call, reply))
-                case ToWorker(order):
+                case ToWorker(order, worker):
                     self.orders.append(order)
                     if self.obedient:
-                        self._obey(order)
+                        self._obey(order, worker)
                 case _:
                     self.rest.append(command)
 
-    def _obey(self, order: Order) -> None:
+    def _obey(self, order: Order, worker: int) -> None:
         if isinstance(order, Open):
-            self.say(Opened(order.session, order.side))
+            self.say(Opened(order.session, order.side), worker)
         elif isinstance(order, Close):
-            self.say(Closed(order.session, PartyCounters(received=7), PartyCounters()))
+            self.say(Closed(order.session, PartyCounters(received=7), PartyCounters()), worker)
         elif isinstance(order, Query):
-            self.say(Report(order.session, order.query, PartyCounters(received=3), PartyCounters()))
+            self.say(Report(order.session, order.query, PartyCounters(received=3), PartyCounters()), worker)
 
     # What the ladders use: each returns the description that the engine made for the answer to it.
 
@@ -737,35 +746,129 @@ def test_a_refused_answer_whose_ports_are_open_already() -> None:
 # --- the worker's death -----------------------------------------------------------------------------------
 
 
-def test_worker_dies() -> None:
+def test_worker_dies_and_its_calls_go_on() -> None:
+    """The next one opens the same ports and hears what the last one knew, changes since included."""
     scene = Scene()
-    scene.offer(PHONE, call="a")
-    scene.answer(ICHAT, call="a")
-    scene.obedient = False
-    scene.ask(MediaOffer(3, CALLER, PHONE, ""), "b")
-    scene.die()
-    assert [(call, type(reply)) for call, reply in scene.replies] == [("a", MediaLost), ("b", MediaRefused)]
-    assert scene.rest == [MediaOver("a", None), MediaOver("b", None)]
-    assert (scene.engine.open_sessions, scene.engine.ports_in_use, scene.engine.deadline()) == (0, 0, None)
-    scene.replies.clear()
-    scene.ask(MediaRelease(), "a")
-    # A new call waits for the new worker.
+    one = our_port(scene.offer(PHONE))
+    two = our_port(scene.answer(ICHAT))
+    scene.reoffer(CALLER, sdp("192.0.2.10", 30_000, direction="sendonly"), "192.0.2.10")
     scene.drain()
-    scene.ask(MediaOffer(4, CALLER, PHONE, ""), "c")
+    scene.die()
+    assert scene.engine.deadline() == 2.0
+    scene.update(CALLEE, sdp("192.0.2.20", 16_500))
+    assert (scene.replies, scene.drain()) == ([], [])
+    scene.say(Started(2, 1024))
+    assert scene.drain() == [
+        Open(1, CALLER, "192.0.2.1", two),
+        Open(1, CALLEE, "192.0.2.1", one),
+        Retarget(1, CALLER, ("192.0.2.10", 30_000), ("192.0.2.10", 30_001), Learning.NOTHING, 0.0),
+        Adjust(1, CALLER, receives=False),
+        Retarget(1, CALLEE, ("192.0.2.20", 16_500), ("192.0.2.20", 16_501), Learning.NOTHING, 0.0),
+    ]
+    assert (scene.replies, scene.engine.deadline()) == ([], None)
+    scene.ask(MediaRelease())
+    assert scene.drain() == [Close(1)]
+    assert (scene.engine.open_sessions, scene.engine.ports_in_use) == (0, 0)
+
+
+def test_worker_dies_and_no_other_comes_in_time() -> None:
+    scene = Scene()
+    scene.offer(PHONE)
+    scene.answer(ICHAT)
+    scene.die()
+    scene.wait(1.0)
+    scene.die()  # nor could the next one be started
+    scene.wait(1.0)
+    (call, lost) = scene.replies.pop()
+    assert call == "a"
+    assert isinstance(lost, MediaLost)
+    assert lost.ending.cause is Cause.MEDIA_FAILED
+    assert lost.ending.text == "the relay worker is gone: killed"
+    assert scene.rest == [MediaOver("a", None)]
+    assert (scene.engine.open_sessions, scene.engine.ports_in_use, scene.engine.deadline()) == (0, 0, None)
+    scene.ask(MediaRelease())
+    assert scene.replies == []
+
+
+def test_worker_dies_and_a_port_is_taken_meanwhile() -> None:
+    scene = Scene()
+    scene.offer(PHONE)
+    scene.answer(ICHAT)
+    scene.die()
+    scene.obedient = False
+    scene.say(Started(2, 1024))
+    scene.drain()
+    scene.ask(MediaUpdate(9, CALLER, PHONE))
+    scene.replies.clear()
+    scene.say(OpenFailed(1, CALLER, BindFault.PORT, "in use"))
+    (_, lost) = scene.replies.pop()
+    assert isinstance(lost, MediaLost)
+    assert lost.ending.text == "a new relay worker cannot open its ports: in use"
+    assert scene.drain()[-1] == Close(1)
+    scene.say(Closed(1, PartyCounters(), PartyCounters()))
+    assert scene.engine.ports_in_use == 0
+
+
+def test_worker_dies_before_a_call_has_any_port() -> None:
+    """It waits for the next one, like a call that begins when there is none."""
+    scene = Scene()
+    scene.obedient = False
+    scene.ask(MediaOffer(1, CALLER, PHONE, ""), "b")
+    scene.die()
+    scene.drain()
+    scene.ask(MediaOffer(2, CALLER, PHONE, ""), "c")
     assert (scene.replies, scene.drain()) == ([], [])
     scene.obedient = True
     scene.say(Started(2, 1024))
-    assert [(call, type(reply)) for call, reply in scene.replies] == [("c", MediaReady)]
+    assert [(call, type(reply)) for call, reply in scene.replies] == [("b", MediaReady), ("c", MediaReady)]
 
 
-def test_worker_dies_while_an_established_call_waits() -> None:
+def test_worker_dies_while_an_answer_waits_for_its_ports() -> None:
     scene = Scene()
     scene.offer(PHONE)
     scene.obedient = False
     scene.ask(MediaAnswer(2, CALLEE, ICHAT, ""))
     scene.ask(MediaUpdate(3, CALLER, PHONE))
     scene.die()
-    assert [type(reply) for _, reply in scene.replies] == [MediaRefused, MediaRefused, MediaLost]
+    scene.obedient = True
+    scene.say(Started(2, 1024))
+    assert [type(reply) for _, reply in scene.replies] == [MediaReady, MediaReady]
+    assert scene.engine.deadline() is None
+
+    scene.replies.clear()
+    scene.offer_only("b")
+    scene.ask(MediaAnswer(5, CALLEE, ICHAT, ""), "b")
+    scene.ask(MediaUpdate(6, CALLER, PHONE), "b")
+    scene.die()
+    scene.replies.clear()
+    scene.wait(2.0)
+    assert [(call, type(reply)) for call, reply in scene.replies if call == "b"] == [
+        ("b", MediaRefused),
+        ("b", MediaRefused),
+        ("b", MediaLost),
+    ]
+
+
+def test_each_call_is_on_one_of_the_workers() -> None:
+    """On the one with the fewest calls; not on one that is being started while there is another."""
+    scene = Scene(workers=2)
+    scene.offer(PHONE, call="a")
+    assert scene.busy() == [1, 0]
+    scene.say(Started(2, 1024), worker=1)
+    for call in "bcd":
+        scene.offer(PHONE, call=call)
+    assert scene.busy() == [2, 2]
+    scene.answer(ICHAT, call="a")
+    scene.die()
+    scene.ask(MediaRelease(), "b")
+    scene.offer(PHONE, call="e")
+    assert scene.busy() == [2, 2]
+    scene.drain()
+    scene.say(Started(3, 1024))
+    assert {order.session for order in scene.drain() if isinstance(order, Open)} == {1, 3}
+    for call in "acde":
+        scene.ask(MediaRelease(), call)
+    assert scene.busy() == [0, 0]
 
 
 def test_worker_dies_while_a_call_is_closed() -> None:

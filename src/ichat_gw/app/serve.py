@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import errno
 import json
+import os
 import re
 import secrets
 import signal
@@ -43,7 +44,7 @@ from ichat_gw.ipc.messages import VERSION, Hello, InitiateIChatCall, Message, No
 from ichat_gw.ipc.net.udp import UdpLink
 from ichat_gw.ipc.seal import Role, SendRefused
 from ichat_gw.jabber.ichat.leg import IChatConfig, ToConnector
-from ichat_gw.media.engine import EngineConfig, EngineEvent, FromWorker, RelayEngine, Statistics, ToWorker
+from ichat_gw.media.engine import EngineConfig, FromWorker, RelayEngine, Statistics, ToWorker, WorkerLost
 from ichat_gw.media.net.relay import RelayProcess
 from ichat_gw.media.relay_messages import Started
 from ichat_gw.ops import wire
@@ -78,8 +79,10 @@ class Server:
         """Set when the gateway is stopping and everybody has been told."""
         self._transports: Transports | None = None
         self._link: UdpLink | None = None
-        self._relay = RelayProcess(self._relay_said)
-        self._relay_ready = False
+        self._relays = [
+            RelayProcess(self._relay_said, number=number) for number in range(_relay_workers(settings))
+        ]
+        self._relays_ready: set[int] = set()
         self._said_ready = False
         self._connector = Child(
             "ichat-gw-jc",
@@ -118,13 +121,14 @@ class Server:
                 on_dropped=lambda reason, text: log.debug("ipc datagram dropped", reason=reason, text=text),
             )
             async with asyncio.TaskGroup() as group:
-                relay = group.create_task(self._relay.run())
+                relays = [group.create_task(relay.run()) for relay in self._relays]
                 connector = group.create_task(self._connector.run())
                 await self._stop.wait()
                 stopping = group.create_task(self._connector.stop())
                 await self._say_goodbye()
                 # Each may have to be killed; all together that must not take longer than one.
-                relay.cancel()
+                for relay in relays:
+                    relay.cancel()
                 await stopping
                 await connector
         finally:
@@ -177,21 +181,20 @@ class Server:
             _log_sip("in", event.data, event.flow.remote, self._gateway.call_of(agent.heard))
             self._do(commands)
 
-    def _relay_said(self, event: EngineEvent) -> None:
-        if isinstance(event, FromWorker):
-            if isinstance(event.reply, Started):
-                self._relay_ready = True
-                log.info("relay started", pid=event.reply.process)
-                self._say_ready()
-            self._feed(event)
-        else:
-            self._relay_ready = False
+    def _relay_said(self, event: FromWorker | WorkerLost) -> None:
+        if isinstance(event, WorkerLost):
+            self._relays_ready.discard(event.worker)
             if not self._stop.is_set():
-                log.err("relay lost", text=getattr(event, "text", ""))
-            self._feed(event)  # type: ignore[arg-type]
+                log.err("relay lost", worker=event.worker, text=event.text)
+        elif isinstance(event.reply, Started):
+            self._relays_ready.add(event.worker)
+            log.info("relay started", worker=event.worker, pid=event.reply.process)
+            self._say_ready()
+        self._feed(event)
 
     def _say_ready(self) -> None:
-        if self._relay_ready and self._gateway.jabber_online and not self._said_ready:
+        relaying = len(self._relays_ready) == len(self._relays)
+        if relaying and self._gateway.jabber_online and not self._said_ready:
             self._said_ready = True
             assert self._transports is not None
             log.info("ready", sip=", ".join(self._transports.listening))
@@ -275,8 +278,8 @@ class Server:
                     self._transports.lookup(command)
                 case ToConnector(message):
                     self._tell_connector(message)
-                case ToWorker(order):
-                    self._relay.send(order)
+                case ToWorker(order, worker):
+                    self._relays[worker].send(order)
                 case Note(level, event, call, fields):
                     bound = {"call": call, **dict(fields)} if call else dict(fields)
                     log_as(log, level, event, **bound)
@@ -307,6 +310,7 @@ def _machine(settings: Settings) -> Gateway:
             settings.media_relay_port_range_min,
             settings.media_relay_port_range_max,
             frozenset(settings.codec_id_filter_list),
+            workers=_relay_workers(settings),
             media_timeout=settings.media_timeout,
         ),
         lambda host: address_towards(host, bound),
@@ -327,6 +331,11 @@ def _machine(settings: Settings) -> Gateway:
         transfer_hosts=_transfer_hosts(settings),
     )
     return Gateway(config, agent, engine)
+
+
+def _relay_workers(settings: Settings) -> int:
+    """How many relay workers there are to be."""
+    return settings.media_relay_workers or max(1, (os.cpu_count() or 1) // 2)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -328,6 +328,17 @@ class Settings(BaseModel):
         int,
         Row(Section.GENERAL, "MediaRelayPortRangeMax", kinds.PORT, "The last UDP port of the media relay."),
     ] = 9999
+    media_relay_workers: Annotated[
+        int,
+        Row(
+            Section.GENERAL,
+            "MediaRelayWorkers",
+            kinds.whole(0, 64, "processes"),
+            "How many processes relay audio; each call is on one of them. 0 is one for every two processor "
+            "cores, but at least one.",
+            new=True,
+        ),
+    ] = 0
     media_timeout: Annotated[
         int,
         Row(

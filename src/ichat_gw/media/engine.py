@@ -1,4 +1,4 @@
-"""The built-in media engine: descriptions in, descriptions out, and orders to a relay worker.
+"""The built-in media engine: descriptions in, descriptions out, and orders to the relay workers.
 
 For each call it keeps two parties. A party has a port pair of ours, our side of its session
 (`LocalSession`) and the audio that it described last (`Audio`). The pairs of both are reserved with the
@@ -14,8 +14,9 @@ description for its party is made, because only then is it known which of our ad
     MediaRelease   close; the ports come back when the worker has confirmed it
 
 Requests of one call are met one after the other. What cannot be met is refused and changes nothing, but
-a refused MediaOffer leaves no call. When the worker dies, what was asked is refused, what was talking is
-lost; calls that begin while a new one is starting wait for it, for `patience` seconds at most.
+a refused MediaOffer leaves no call. There may be several workers; each call is on the one that had least
+to do. When one dies, its calls wait for the next one and are opened there on the same ports; those that
+cannot be, or not within `patience` seconds, are lost. Calls that begin meanwhile wait, too.
 """
 
 from collections import deque
@@ -94,6 +95,8 @@ class EngineConfig:
     """How long a port pair rests after use."""
     learning_window: float = 5.0
     """How long after an offer/answer a source that SDP cannot name truthfully may be learnt."""
+    workers: int = 1
+    """MediaRelayWorkers: how many there are, numbered from 0."""
     media_timeout: float = 0.0
     """MediaTimeout: how long a party that is not on hold may send nothing; 0: for ever."""
     patience: float = 2.0
@@ -121,16 +124,18 @@ class StatisticsAsked:
 
 @dataclass(frozen=True, slots=True)
 class FromWorker:
-    """The relay worker speaks."""
+    """A relay worker speaks."""
 
     reply: WorkerReply
+    worker: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLost:
-    """The relay worker is gone, or could not be started; `text` says how."""
+    """A relay worker is gone, or could not be started; `text` says how."""
 
     text: str
+    worker: int = 0
 
 
 EngineEvent: TypeAlias = MediaFor | StatisticsAsked | FromWorker | WorkerLost
@@ -149,9 +154,10 @@ class ToCall:
 
 @dataclass(frozen=True, slots=True)
 class ToWorker:
-    """Tell the relay worker."""
+    """Tell a relay worker."""
 
     order: Order
+    worker: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +210,7 @@ class _Party:
     opened: bool = False
     described: SessionDescription | None = None
     audio: Audio | None = None
+    targeted: Retarget | None = None
     adjusted: Adjust | None = None
     """What the worker was last told of it."""
 
@@ -223,6 +230,7 @@ class _Call:
 
     handle: str
     session: int
+    worker: int
     parties: dict[Side, _Party]
     established: bool = False
     """Its first request has been met, so the bridge relies on it."""
@@ -231,6 +239,10 @@ class _Call:
     opening: Side | None = None
     """Whose ports those are."""
     queue: deque[_Request] = field(default_factory=deque)
+    reopening: set[Side] = field(default_factory=set)
+    """Whose ports went down with a worker and are not yet open at the next one."""
+    lost_by: str = ""
+    """How that worker ended."""
     ordered: bool = False
     """The worker has been told to open something for it."""
     closing: bool = False
@@ -245,7 +257,7 @@ class _CannotMeet(GatewayError):
 
 
 class RelayEngine:
-    """All calls' media, over one relay worker. Never raises for anything that it receives.
+    """All calls' media, over the relay workers. Never raises for anything that it receives.
 
     `local_address(host)` gives the IP address of ours from which `host` (an address, a name, or "" when
     nothing is known) is reached; it may raise `GatewayError`. `rng` must not be guessable in production
@@ -260,9 +272,11 @@ class RelayEngine:
         self._calls: dict[str, _Call] = {}
         self._sessions: dict[int, _Call] = {}
         self._at: dict[tuple[str, int], tuple[_Call, Side]] = {}
-        self._queries: dict[int, str] = {}
+        self._queries: dict[int, tuple[str, int]] = {}
         self._last_session = 0
-        self._ready = False
+        self._ready: set[int] = set()
+        self._busy = [0] * config.workers
+        """How many sessions each worker has."""
         self._timers: Timers[int] = Timers()
         self._out: list[EngineCommand] = []
 
@@ -286,10 +300,10 @@ class RelayEngine:
                     self._request(handle, request, now)
             case StatisticsAsked(handle, query):
                 self._ask_statistics(handle, query)
-            case FromWorker(reply):
-                self._worker_said(reply, now)
-            case WorkerLost(text):
-                self._worker_lost(text, now)
+            case FromWorker(reply, worker):
+                self._worker_said(worker, reply, now)
+            case WorkerLost(text, worker):
+                self._worker_lost(worker, text, now)
         out, self._out = self._out, []
         return out
 
@@ -303,6 +317,8 @@ class RelayEngine:
             call = self._sessions[session]
             if call.closing:
                 self._forget(call, None, now)
+            elif call.reopening:
+                self._lose(call, f"the relay worker is gone: {call.lost_by}", now)
             else:
                 silent = _CannotMeet(Cause.MEDIA_FAILED, "the relay worker does not answer")
                 self._cannot_open(call, silent, now)
@@ -338,7 +354,12 @@ class RelayEngine:
             raise _CannotMeet(Cause.NO_RESOURCES, str(error)) from error
         self._last_session += 1
         parties = {side: _Party(port) for side, port in zip(Side, taken, strict=True)}
-        call = _Call(handle, self._last_session, parties)
+        # One that lives rather than one that is being started, then the one with the fewest calls.
+        worker = min(
+            range(self._config.workers), key=lambda each: (each not in self._ready, self._busy[each], each)
+        )
+        self._busy[worker] += 1
+        call = _Call(handle, self._last_session, worker, parties)
         self._calls[handle] = self._sessions[call.session] = call
         return call
 
@@ -455,9 +476,9 @@ class RelayEngine:
     def _open(self, call: _Call, side: Side) -> None:
         """Tell the worker, if there is one; else it is told when it has started."""
         local = call.parties[side].local
-        if self._ready and local is not None:
+        if call.worker in self._ready and local is not None:
             call.ordered = True
-            self._order(Open(call.session, side, local.address, local.port))
+            self._order(call, Open(call.session, side, local.address, local.port))
 
     def _opened(self, call: _Call, now: float) -> None:
         """The ports that a request waits for are open."""
@@ -641,16 +662,15 @@ class RelayEngine:
         party = call.parties[side]
         if party.audio is not None and party.audio.rtp is not None:
             learning = learning_for(party.audio.rtp[0], party.towards)
-            self._order(
-                Retarget(
-                    call.session,
-                    side,
-                    party.audio.rtp,
-                    party.audio.rtcp,
-                    learning,
-                    0.0 if learning is Learning.NOTHING else self._config.learning_window,
-                )
+            party.targeted = Retarget(
+                call.session,
+                side,
+                party.audio.rtp,
+                party.audio.rtcp,
+                learning,
+                0.0 if learning is Learning.NOTHING else self._config.learning_window,
             )
+            self._order(call, party.targeted)
 
     def _adjust(self, call: _Call, side: Side) -> None:
         """Tell the worker whether `side` wants RTP, and how to renumber what it sends, if that changed."""
@@ -670,10 +690,12 @@ class RelayEngine:
         )
         if adjusted != (party.adjusted or Adjust(call.session, side, receives=True)):
             party.adjusted = adjusted
-            self._order(adjusted)
+            self._order(call, adjusted)
 
-    def _order(self, order: Order) -> None:
-        self._out.append(ToWorker(order))
+    def _order(self, call: _Call, order: Order) -> None:
+        """While there is no worker nothing is said: the next one is told all that holds then (`_reopen`)."""
+        if call.worker in self._ready:
+            self._out.append(ToWorker(order, call.worker))
 
     # --- the end, and failures ----------------------------------------------------------------------------
 
@@ -688,9 +710,9 @@ class RelayEngine:
         call.closing = True
         call.asked = call.opening = None
         call.queue.clear()
-        if self._ready and call.ordered:
+        if call.worker in self._ready and call.ordered:
             self._timers.set(call.session, now + self._config.patience)
-            self._order(Close(call.session))
+            self._order(call, Close(call.session))
         else:
             self._forget(call, None, now)
 
@@ -698,6 +720,7 @@ class RelayEngine:
         """Nothing of this call is open any more."""
         self._timers.clear(call.session)
         del self._sessions[call.session]
+        self._busy[call.worker] -= 1
         for party in call.parties.values():
             if party.local is not None:
                 del self._at[party.local.address, party.port]
@@ -722,23 +745,25 @@ class RelayEngine:
 
     # --- the worker ---------------------------------------------------------------------------------------
 
-    def _worker_said(self, reply: WorkerReply, now: float) -> None:
+    def _worker_said(self, worker: int, reply: WorkerReply, now: float) -> None:
         if isinstance(reply, Started):
-            self._ready = True
+            self._ready.add(worker)
             for call in self._sessions.values():
-                if call.opening is not None:
-                    self._open(call, call.opening)
+                if call.worker == worker:
+                    self._reopen(call)
             return
         known = self._sessions.get(reply.session)
         match reply:
             case Report(_, query, caller, callee):
-                if (handle := self._queries.pop(query, None)) is not None:
-                    self._out.append(Statistics(handle, query, CallCounters(caller, callee)))
+                if (asked := self._queries.pop(query, None)) is not None:
+                    self._out.append(Statistics(asked[0], query, CallCounters(caller, callee)))
             case Closed(_, caller, callee):
                 if known is not None and known.closing:
                     self._forget(known, CallCounters(caller, callee), now)
             case Opened(_, side):
-                if known is not None and known.opening is side:
+                if known is not None and side in known.reopening:
+                    self._reopened(known, side, now)
+                elif known is not None and known.opening is side:
                     self._opened(known, now)
             case Silent(_, side):
                 if known is not None and not known.closing:
@@ -746,32 +771,63 @@ class RelayEngine:
                     lost = MediaLost(Ending(Cause.MEDIA_TIMEOUT, text=text))
                     self._out.append(ToCall(known.handle, lost))
             case OpenFailed(_, side):
-                if known is not None and known.opening is side:
+                if known is not None and side in known.reopening:
+                    self._lose(known, f"a new relay worker cannot open its ports: {reply.text}", now)
+                elif known is not None and known.opening is side:
                     self._open_failed(known, reply, now)
 
-    def _worker_lost(self, text: str, now: float) -> None:
-        self._ready = False
-        lost = Ending(Cause.MEDIA_FAILED, text=f"the relay worker is gone: {text}")
-        for call in list(self._sessions.values()):
-            if not call.closing:
-                del self._calls[call.handle]
-                waiting = [*([call.asked.request] if call.asked is not None else []), *call.queue]
-                for request in waiting:
-                    self._out.append(ToCall(call.handle, MediaRefused(request.request, lost)))
-                if call.established:
-                    self._out.append(ToCall(call.handle, MediaLost(lost)))
-            self._forget(call, None, now)
-        for query, handle in self._queries.items():
-            self._out.append(Statistics(handle, query, None))
-        self._queries.clear()
+    def _worker_lost(self, worker: int, text: str, now: float) -> None:
+        self._ready.discard(worker)
+        for call in [each for each in self._sessions.values() if each.worker == worker]:
+            if call.closing:
+                self._forget(call, None, now)
+                continue
+            opened = {side for side, party in call.parties.items() if party.opened}
+            if opened and not call.reopening:
+                self._timers.set(call.session, now + self._config.patience)
+            call.reopening, call.lost_by = opened, text
+        for query, (handle, asked) in list(self._queries.items()):
+            if asked == worker:
+                del self._queries[query]
+                self._out.append(Statistics(handle, query, None))
+
+    def _reopen(self, call: _Call) -> None:
+        """A new worker is there: tell it all that the last one knew."""
+        for side in Side:
+            if side in call.reopening:
+                self._open(call, side)
+        for party in call.parties.values():
+            for order in (party.targeted, party.adjusted):
+                if order is not None and call.reopening:
+                    self._order(call, order)
+        if call.opening is not None:
+            self._open(call, call.opening)
+
+    def _reopened(self, call: _Call, side: Side, now: float) -> None:
+        """The ports of `side` are open again."""
+        call.reopening.remove(side)
+        if call.opening is not None:
+            self._timers.set(call.session, now + self._config.patience)
+        elif not call.reopening:
+            self._timers.clear(call.session)
+
+    def _lose(self, call: _Call, text: str, now: float) -> None:
+        """The media of `call` is gone for good."""
+        lost = Ending(Cause.MEDIA_FAILED, text=text)
+        waiting = [*([call.asked.request] if call.asked is not None else []), *call.queue]
+        for request in waiting:
+            self._out.append(ToCall(call.handle, MediaRefused(request.request, lost)))
+        self._out.append(ToCall(call.handle, MediaLost(lost)))
+        call.reopening.clear()
+        self._close(call, now)
 
     def _ask_statistics(self, handle: str, query: int) -> None:
         call = self._calls.get(handle)
-        if call is None or not self._ready:
+        if call is None or call.worker not in self._ready:
             self._out.append(Statistics(handle, query, None))
         else:
-            self._queries[query] = handle
-            self._order(Query(call.session, query))
+            self._queries[query] = handle, call.worker
+            self._order(call, Query(call.session, query))
 
 
 def _rates(party: _Party) -> tuple[tuple[int, int], ...]:

@@ -160,7 +160,7 @@ def common(formats: tuple[Format, ...], partner: tuple[Format, ...]) -> tuple[Fo
 
 def _speech(formats: tuple[Format, ...]) -> None:
     if not any(format.codec.carries_speech for format in formats):
-        raise NotAcceptable("the two parties have no audio codec in common")
+        raise NotAcceptable("the two parties have no audio codec in common", 305)
 
 
 def _formats(section: MediaSection, filtered: Container[int]) -> tuple[Format, ...]:

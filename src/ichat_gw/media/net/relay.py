@@ -6,7 +6,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
 
-from ichat_gw.media.engine import EngineEvent, FromWorker, WorkerLost
+from ichat_gw.media.engine import FromWorker, WorkerLost
 from ichat_gw.media.relay_messages import FrameCutter, InvalidFrame, Order, frame, read_reply
 
 COMMAND = (sys.executable, "-P", "-m", "ichat_gw.media.net.worker")
@@ -23,11 +23,17 @@ class RelayProcess:
     """One relay worker, started again whenever it ends, until `run` is cancelled.
 
     `deliver` gets `FromWorker` for every reply and `WorkerLost` whenever a worker is gone or could not be
-    started; it is called from the event loop, never from inside `send`.
+    started, both with `number`; it is called from the event loop, never from inside `send`.
     """
 
-    def __init__(self, deliver: Callable[[EngineEvent], None], command: Sequence[str] = COMMAND) -> None:
+    def __init__(
+        self,
+        deliver: Callable[[FromWorker | WorkerLost], None],
+        command: Sequence[str] = COMMAND,
+        number: int = 0,
+    ) -> None:
         self._deliver = deliver
+        self._number = number
         self._command = tuple(command)
         self._process: Process | None = None
 
@@ -49,7 +55,7 @@ class RelayProcess:
         while True:
             began = clock()
             text = await self._one_life()
-            self._deliver(WorkerLost(text))
+            self._deliver(WorkerLost(text, self._number))
             if clock() - began >= STEADY:
                 pause = FIRST_PAUSE
             await asyncio.sleep(pause)
@@ -78,7 +84,7 @@ class RelayProcess:
         cutter = FrameCutter()
         while chunk := await process.stdout.read(65_536):
             for body in cutter.feed(chunk):
-                self._deliver(FromWorker(read_reply(body)))
+                self._deliver(FromWorker(read_reply(body), self._number))
 
 
 async def _end(process: Process) -> None:
