@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 BIN := $(dir $(PYTHON))
 
-.PHONY: check test bench lock
+.PHONY: check test soak bench lock
 
 check: ## format, lint, types, walls between the rooms
 	$(BIN)ruff format --check src tests bench
@@ -12,6 +12,9 @@ check: ## format, lint, types, walls between the rooms
 
 test: ## all tests; those marked e2e need the servers that scripts/test installs
 	$(PYTHON) -m pytest
+
+soak: ## an hour of random deaths in random calls (CHAOS_SECONDS for each XMPP server), new calls after each
+	CHAOS_SECONDS=$${CHAOS_SECONDS:-1800} $(PYTHON) -m pytest tests/e2e/test_chaos.py
 
 bench: ## our own delay and CPU, each beside a reference measured in the same run
 	PYTHONPATH=tests $(PYTHON) -m bench
