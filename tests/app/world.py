@@ -34,6 +34,7 @@ from ichat_gw.call.leg import (
     Reoffered,
     Ring,
 )
+from ichat_gw.call.transfer_policy import TransferPolicy
 from ichat_gw.ipc.messages import Message
 from ichat_gw.jabber.connector import Connector
 from ichat_gw.jabber.events import ConnectorCommand, SendStanza, StanzaReceived, StreamUp, Tell
@@ -290,7 +291,13 @@ class World:
         ichat = IChatConfig(Party("sip:ichat-gw@127.0.0.1", "iChat-gw"))
         self.gateway = Gateway(
             GatewayConfig(
-                self.rules, COMPONENT, ichat, frozenset({GATEWAY[0]}), "n", self.limits, self.transfer_hosts
+                self.rules,
+                COMPONENT,
+                ichat,
+                frozenset({GATEWAY[0]}),
+                "n",
+                self.limits,
+                TransferPolicy(self.transfer_hosts, frozenset({GATEWAY[0]})),
             ),
             UserAgent(UserAgentConfig(), self.token),
             RelayEngine(EngineConfig(*self.port_range, port_rest=0.0), lambda host: GATEWAY[0], self.rng),

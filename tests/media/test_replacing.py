@@ -128,3 +128,16 @@ def test_a_partner_who_has_not_described_himself_is_offered_with_what_we_carry()
     scene.answer(ICHAT)
     offer = scene.ready(MediaCandidate(scene.number(), CALLEE, "192.0.2.30"))
     assert audio_lines(offer)[0].endswith("AVP 0")
+
+
+def test_whoever_comes_is_offered_only_what_the_partners_session_has() -> None:
+    """The partner can do PCMA and G722 as well, but has been told of PCMU alone, and is not asked again."""
+    partner = sdp("192.0.2.20", 16_402, formats="0 8 9")
+    scene = Scene()
+    scene.offer(sdp("192.0.2.10", 30_000, formats="0"))
+    scene.answer(ICHAT)
+    scene.reoffer(CALLEE, partner, "192.0.2.20")
+    assert audio_lines(candidate(scene))[0].endswith("RTP/AVP 0")
+    new = sdp("192.0.2.30", 40_000, formats="8 9 0")
+    answer = scene.ready(MediaReplace(scene.number(), CALLER, new, "192.0.2.30", answers=False))
+    assert audio_lines(answer)[0].endswith("RTP/AVP 0")

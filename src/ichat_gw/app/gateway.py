@@ -35,7 +35,7 @@ from ichat_gw.call.leg import (
 )
 from ichat_gw.call.media import Side
 from ichat_gw.call.routing import Network, Route, route
-from ichat_gw.call.transfer_policy import host_of, transfer_refused
+from ichat_gw.call.transfer_policy import TransferPolicy, host_of, transfer_refused
 from ichat_gw.call.words import (
     BridgeEvent,
     CallOver,
@@ -175,8 +175,8 @@ class GatewayConfig:
     """Distinguishes the call handles of this gateway from those of others, and of its own last run."""
     limits: Limits = field(default_factory=Limits)
     """Who may call, how often, and how many calls at once."""
-    transfer_hosts: frozenset[str] = frozenset()
-    """Hosts, in lower case, to which every SIP phone may transfer its call."""
+    transfers: TransferPolicy = field(default_factory=TransferPolicy)
+    """To whom SIP phones may transfer their calls."""
 
 
 @dataclass(slots=True)
@@ -462,7 +462,7 @@ class Gateway:
             Ending(Cause.SHUTDOWN)
             if self.stopping
             else self.admission.request(source_of(phone), self._now)
-            or transfer_refused(asked.target, phone, self.config.transfer_hosts, self.config.local_hosts)
+            or transfer_refused(asked.target, phone, self.config.transfers)
         )
         if refused is not None:
             ending = self._note_refused(f"{phone} (transfer)", asked.target, refused)

@@ -36,7 +36,7 @@ from ichat_gw.app.local_addresses import address_towards, all_addresses, usable_
 from ichat_gw.app.programs import find_program
 from ichat_gw.call.admission import Limits
 from ichat_gw.call.leg import Party
-from ichat_gw.call.transfer_policy import host_of
+from ichat_gw.call.transfer_policy import TransferPolicy, host_of
 from ichat_gw.clock import Alarm
 from ichat_gw.config.table import Settings
 from ichat_gw.ipc.channel import PeerLost
@@ -316,6 +316,7 @@ def _machine(settings: Settings) -> Gateway:
         lambda host: address_towards(host, bound),
         SystemRandom(),
     )
+    ours = frozenset({*all_addresses(), socket.gethostname().lower(), settings.tls_domain.lower()})
     config = GatewayConfig(
         rules=TranslationRules(settings.translation_rules),
         component=settings.jabber_component_name,
@@ -325,10 +326,12 @@ def _machine(settings: Settings) -> Gateway:
             prefer_ipv6=settings.prefer_ipv6,
             skip_first=settings.skip_first_ichat_address,
         ),
-        local_hosts=frozenset({*all_addresses(), socket.gethostname().lower(), settings.tls_domain.lower()}),
+        local_hosts=ours,
         node=secrets.token_hex(3),
         limits=_limits(settings),
-        transfer_hosts=_transfer_hosts(settings),
+        transfers=TransferPolicy(
+            _transfer_hosts(settings), ours, frozenset({settings.udp_tcp_port, settings.tls_port})
+        ),
     )
     return Gateway(config, agent, engine)
 

@@ -588,7 +588,7 @@ class RelayEngine:
         """Offer somebody new the place of `side`: a session of its own, on the ports that are there."""
         party = call.parties[side]
         party.candidate = self._new_session(party, towards)
-        partner = call.parties[side.other].audio
+        partner = _as_told(call.parties[side.other])
         formats = offerable(partner.formats) if partner is not None else self._own_formats()
         passing = partner.passing if partner is not None else ()
         party.candidate = party.candidate.offer(formats, Direction.SENDRECV, passing)
@@ -603,9 +603,12 @@ class RelayEngine:
         party.local, party.candidate, party.towards = local, None, request.towards
         party.described, party.audio = asked.described, asked.audio
         if asked.audio is None:
-            return self._make_offer(call, side, call.parties[side.other].audio, Direction.SENDRECV)
+            return self._make_offer(call, side, _as_told(call.parties[side.other]), Direction.SENDRECV)
         self._retarget(call, side)
-        return "" if request.answers else self._make_answer(call, side, asked.audio.direction.mirrored)
+        if request.answers:
+            return ""
+        partner = _as_told(call.parties[side.other])
+        return self._make_answer(call, side, asked.audio.direction.mirrored, partner)
 
     def _new_session(self, party: _Party, towards: str) -> LocalSession:
         """Our side of a session with somebody new, who has to be within reach of the address in use."""
@@ -643,10 +646,12 @@ class RelayEngine:
             raise NotAcceptable("CodecIdFilterList leaves no codec to offer")
         return formats
 
-    def _make_answer(self, call: _Call, side: Side, direction: Direction) -> str:
+    def _make_answer(
+        self, call: _Call, side: Side, direction: Direction, partner: Audio | None = None
+    ) -> str:
         """Answer what `side` has offered with those of its formats that its partner can use, too."""
         party = call.parties[side]
-        partner = call.parties[side.other].audio
+        partner = partner or call.parties[side.other].audio
         assert party.local is not None
         assert party.described is not None
         assert party.audio is not None
@@ -851,6 +856,18 @@ def _both_talk(audio: Audio, partner: Audio | None) -> bool:
     """Whether both parties are described, and neither holds the other."""
     both = {audio.direction, partner.direction if partner is not None else None}
     return both == {Direction.SENDRECV}
+
+
+def _as_told(party: _Party) -> Audio | None:
+    """What a party said of itself, with those codecs only that its session with us has.
+
+    It is not asked again when its partner is replaced, so it will send nothing else.
+    """
+    if party.audio is None or party.local is None:
+        return party.audio
+    told = {format.codec for format in party.local.formats}
+    formats = tuple(format for format in party.audio.formats if format.codec in told)
+    return replace(party.audio, formats=formats or party.audio.formats)
 
 
 def _renumbered(party: _Party, partner: _Party) -> tuple[tuple[int, int], ...]:
