@@ -105,6 +105,10 @@ class Baresip:
         """End the call."""
         self._command("hangup")
 
+    def transfer(self, uri: str) -> None:
+        """Transfer the call to a SIP URI, and be gone when that has worked."""
+        self._command("transfer", uri)
+
     def heard(self) -> list[int]:
         """The samples that it received in its last call, once that is over."""
         files = sorted((self.directory / "heard").glob("dump-*-dec.wav"), key=lambda f: f.stat().st_mtime)

@@ -163,6 +163,28 @@ class SippPhone:
         """Call, talk, hold by re-INVITE, resume by re-INVITE, talk, hang up."""
         return self._run("uac_hold", remote, user, talk=_ms(talk), hold=_ms(hold), **names)
 
+    def dial_and_transfer(
+        self, remote: str, user: str, refer_to: str, *, talk: float = 0.5, **names: str
+    ) -> PhoneRun:
+        """Call, talk, REFER to `refer_to`, be told 100, 180 and 200, and be hung up on."""
+        return self._run("uac_transfer", remote, user, refer_to=refer_to, talk=_ms(talk), **names)
+
+    def dial_and_fail_to_transfer(
+        self, remote: str, user: str, refer_to: str, status: int, *, talk: float = 0.5, **names: str
+    ) -> PhoneRun:
+        """Call, talk, REFER to `refer_to`, be told 100 and `status`, talk on, hang up."""
+        return self._run(
+            "uac_transfer_fails", remote, user, refer_to=refer_to, status=str(status), talk=_ms(talk), **names
+        )
+
+    def take_over(self, remote: str, user: str, replaces: str, **names: str) -> PhoneRun:
+        """Call to take the place of the call that `replaces` names; talk until the other side hangs up."""
+        return self._run("uac_take_over", remote, user, replaces=replaces, **names)
+
+    def answer_replaced(self, replaces: str, *, ring: float = 0.1) -> PhoneRun:
+        """Wait for a call whose Replaces fits this regular expression, answer, talk until it is over."""
+        return self._run("uas_replaced", replaces=replaces, ring=_ms(ring))
+
     def answer(self, *, ring: float = 0.1) -> PhoneRun:
         """Wait for a call, answer after `ring` seconds, talk until the other side hangs up."""
         return self._run("uas_answer", ring=_ms(ring))
