@@ -5,7 +5,8 @@ what was repeated; its four machines are data in `transaction_table`. `dialog` c
 `next_hop` finds the way of its requests. Above them stand the transaction users, which share one `core`
 (timers, look-ups, outbox): `invite_server` and `invite_client` bring a session about, with `reliable`,
 `early_dialog` (UPDATE and forks before the answer) and `redirection`; `invite_usage` runs it from the 2xx to
-BYE, and `session_refresh` keeps it alive as `session_timer` agreed. `registration` keeps one user registered
+BYE, and `session_refresh` keeps it alive as `session_timer` agreed; `info` passes INFO and MESSAGE on, and
+`referral` follows REFER, which `refer` reads. `registration` keeps one user registered
 and `registrations` looks after all of them. Both kinds of clients answer servers that ask for a password:
 `digest` computes, `authentication` holds the rule about who is answered. `user_agent` owns them all, matches
 what arrives to them and answers the rest with `replies`. Upwards it speaks the vocabulary of
