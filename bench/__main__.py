@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Callable
 
-from bench import delay, load, relay
+from bench import delay, load, presence, relay
 
 MEASUREMENTS: dict[str, Callable[[], str]] = {
     "delay": delay.report,
     "load": load.report,
+    "presence": presence.report,
     "relay": lambda: "\n".join(relay.report(calls) for calls in (50, 200)),
 }
 

@@ -46,7 +46,7 @@ class Chaos:
         return [
             child
             for child in self.stage.gateway.children()
-            if any("media.net.worker" in part for part in child.cmdline())
+            if any("ichat_gw.media.net" in part for part in child.cmdline())
         ]
 
     async def round(self) -> None:

@@ -1,8 +1,8 @@
 import pytest
 
-from ichat_gw.ipc.messages import CheckSubscription, SendSubscriptionResponse
+from ichat_gw.ipc.messages import CheckSubscription, SendSubscriptionResponse, SipUnregisterJabberUser
 from ichat_gw.jabber import stanza, subscriptions
-from ichat_gw.jabber.events import Dropped, ForgetSubscription, RememberSubscription, SendStanza
+from ichat_gw.jabber.events import Dropped, ForgetSubscription, RememberSubscription, SendStanza, Tell
 from ichat_gw.jabber.subscriptions import CHECK_SECONDS, GREETING_BATCH, GREETING_PAUSE, Subscriptions
 from jabber.scene import ALICE, COMPONENT, CONFIG, CONTROL, DIAL, MAC, UP, Scene, presence_of_control
 
@@ -200,3 +200,16 @@ def test_too_many_subscriptions(monkeypatch: pytest.MonkeyPatch, limit: str, use
     scene.hears(wants("subscribe", CONTROL, user), then=[Dropped("too many subscriptions"), no])
     scene.hears(wants("subscribe", DIAL), then=[ASK])
     scene.is_told(YES, then=ACCEPTED)
+
+
+def test_greeting_many_takes_its_time_and_nobody_is_given_up_before() -> None:
+    others = [(f"user{number}@jabber.localhost", CONTROL) for number in range(3000)]
+    scene = Scene(subscriptions=[*others, (ALICE, CONTROL)], online=[MAC])
+    scene.waits(10.0)
+    scene.disconnects()
+    first = scene.connects()
+    asked = sum(isinstance(command, SendStanza) and "probe" in command.xml for command in first)
+    assert asked == GREETING_BATCH
+    unregister = SipUnregisterJabberUser(ALICE)
+    assert Tell(unregister) not in scene.waits(32.9)
+    assert scene.waits(0.2) == [Tell(unregister)]

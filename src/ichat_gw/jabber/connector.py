@@ -157,7 +157,7 @@ class Connector:
         later = [command for until, command in self._later if now < until]
         self._later.clear()
         self._keepalive.stream_up(now)
-        self._users.stream_up(now)
+        self._users.stream_up(now + self._subscriptions.greeting_seconds)
         return [Tell(JabberConnection(True)), *later, *self._subscriptions.stream_up(now)]
 
     def _stream_down(self, text: str, now: float) -> list[ConnectorCommand]:

@@ -4,7 +4,7 @@ A user is *available* while at least one iChat resource is online; becoming and 
 the gateway, which registers the user's address with the SIP registrar.
 
 While the stream to the XMPP server is down nothing is known about anybody, but a server that restarts is
-back in seconds: users stay registered for `GRACE` seconds, and after the stream is up again each has
+back in seconds: users stay registered for `GRACE` seconds, and after all have been asked again each has
 `CONFIRM` seconds to show up, before they are un-registered. Otherwise every restart of the XMPP server
 would be a storm at the registrar, and nobody could be called in it.
 """
@@ -20,7 +20,7 @@ GRACE = 60.0
 """Seconds without a stream before all users count as offline."""
 
 CONFIRM = 30.0
-"""Seconds after the stream is up in which users must show that they are still online."""
+"""Seconds after everybody was asked in which users must show that they are still online."""
 
 MAX_USERS = 100_000
 MAX_RESOURCES = 32
@@ -123,9 +123,9 @@ class Users:
         """Every registration once more, for a gateway that has just come."""
         return [Tell(SipRegisterJabberUser(user)) for user in sorted(self._registered)]
 
-    def stream_up(self, now: float) -> None:
-        """The server answers again; everybody's presence is being asked for."""
-        self._confirm_by = now + CONFIRM if self._registered else None
+    def stream_up(self, all_asked: float) -> None:
+        """The server answers again; everybody will have been asked for presence at that time."""
+        self._confirm_by = all_asked + CONFIRM if self._registered else None
 
     def stream_down(self, now: float) -> None:
         """From here on nothing is known."""
