@@ -7,7 +7,8 @@ import pytest
 from app.world import COMPONENT, IChat, World
 from ichat_gw.addressing.jid import unescape_localpart
 from ichat_gw.addressing.translation import TranslationRule, TranslationRules
-from ichat_gw.app.gateway import FromConnector, Note, StopGateway, calling_user, is_viceroy, party_of
+from ichat_gw.app.gateway import FromConnector, Note, StopGateway
+from ichat_gw.app.names import calling_user, is_viceroy, party_of
 from ichat_gw.call.leg import Answered, Party
 from ichat_gw.ipc.messages import (
     CheckSubscription,
@@ -103,8 +104,7 @@ def test_all_users_are_unregistered_by_a_stop(world: World) -> None:
     say(world, SipRegisterJabberUser(BOB))
     world.run(200.0)
     assert registered(world) == 0
-    assert not world.gateway._aor_of_user
-    assert not world.gateway._users_of_aor
+    assert len(world.gateway.users) == 0
 
 
 def test_a_call_to_a_contact_that_we_registered_means_that_user(world: World) -> None:

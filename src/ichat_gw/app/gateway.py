@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from ichat_gw.addressing.jid import InvalidJid, Jid, unescape_localpart
-from ichat_gw.addressing.mapping import calling_localpart
-from ichat_gw.addressing.sip_uri import InvalidSipUri, SipUri
+from ichat_gw.addressing.jid import InvalidJid, Jid
 from ichat_gw.addressing.translation import TranslationRules
+from ichat_gw.app.names import calling_user, is_viceroy, party_of, plain
+from ichat_gw.app.users import Users
 from ichat_gw.call.admission import Admission, Limits, Refusal, source_of
 from ichat_gw.call.bridge import Bridge, CallPlan, State
 from ichat_gw.call.cause import Cause, Ending
@@ -216,10 +216,6 @@ class Call:
 
 _FORBIDDING = frozenset({"AllowedSIPNetworks", "AllowedXMPPDomains", "AllowedTransferDomains"})
 """Settings about who may call at all; the others say how much at once."""
-CALLER_USER_LENGTH = 10
-"""COMPAT iChat: it refuses a call (603) from a JID whose user part is longer."""
-SWEEP_SECONDS = 60.0
-"""How long after a reconnection a user may stay registered without being seen online again."""
 
 
 class Gateway:
@@ -240,11 +236,8 @@ class Gateway:
         """The IP addresses of iChat clients, by the session with each."""
         self._handles = 0
         self._timers: Timers[str] = Timers()
-        self._aor_of_user: dict[str, str] = {}
-        self._users_of_aor: dict[str, dict[str, None]] = {}
+        self.users = Users(config.rules)
         self._calling: dict[tuple[str, str], list[Call]] = {}
-        self._unseen: set[str] = set()
-        self._sweep_at: float | None = None
         self._queue: deque[tuple[Call | None, object]] = deque()
         self._out: list[GatewayCommand] = []
         self._now = 0.0
@@ -277,7 +270,7 @@ class Gateway:
             self.user_agent.deadline(),
             self.engine.deadline(),
             self._timers.deadline(),
-            self._sweep_at,
+            self.users.deadline(),
         )
         return min((time for time in times if time is not None), default=None)
 
@@ -293,11 +286,7 @@ class Gateway:
                 if isinstance(leg, _IChatLeg):
                     self._hear_ichat(call, side, leg.machine.expire(now))
             self._touch(call)
-        if self._sweep_at is not None and now >= self._sweep_at:
-            self._sweep_at = None
-            for user in sorted(self._unseen):
-                self._unregister(user)
-            self._unseen.clear()
+        self._register(self.users.expire(now))
         return self._work()
 
     @property
@@ -381,7 +370,7 @@ class Gateway:
             leg.session = self.user_agent.new_session()
             self._of_session[leg.session] = (call, side)
             if isinstance(leg, _IChatLeg):
-                self._expect_client(leg.session, _plain(command.target)[1].strip("[]"))
+                self._expect_client(leg.session, plain(command.target)[1].strip("[]"))
         self._push(None, self.user_agent.receive(ToSession(leg.session, command), self._now))
 
     def _tell_ichat(self, call: Call, side: Side, event: IChatEvent) -> None:
@@ -475,7 +464,7 @@ class Gateway:
             party,
             None,
             contact_user=party.display_name,
-            aor=self._aor_of(call.user),
+            aor=self.users.aor_of(call.user),
             referred_by=asked.referred_by,
             replaces=asked.replaces,
         )
@@ -564,7 +553,8 @@ class Gateway:
     def _route_from_sip(self, called: str, invite: InviteReceived) -> Route | Ending:
         """A Request-URI that is a Contact we registered means that user; otherwise the rules decide."""
         if (aor := self.user_agent.aor_of(invite.request_uri)) is not None:
-            for user in self._users_of_aor.get(aor, ()):
+            user = self.users.at(aor)
+            if user is not None:
                 return Route(Network.XMPP, f"xmpp:{user}")
         return route(called, Network.SIP, self.config.rules)
 
@@ -574,9 +564,9 @@ class Gateway:
         The Request-URI, unless its host is ours: then it says no more than that the call came here, and the
         To URI says for whom.
         """
-        address, host = _plain(invite.request_uri)
+        address, host = plain(invite.request_uri)
         if host in self.config.local_hosts or host == invite.flow.local[0].lower():
-            address, _ = _plain(invite.to_uri)
+            address, _ = plain(invite.to_uri)
         return address
 
     def _admit(self, method: str, flow: Flow) -> bool:
@@ -660,10 +650,12 @@ class Gateway:
             self._push(None, machine.receive(Refuse(ending), self._now))
             return
         party = party_of(user)
-        place = Place(routed.target, party, None, contact_user=party.display_name, aor=self._aor_of(user))
+        place = Place(
+            routed.target, party, None, contact_user=party.display_name, aor=self.users.aor_of(user)
+        )
         call = Call(
             handle,
-            Bridge(CallPlan(place, None, callee_host=_plain(routed.target)[1])),
+            Bridge(CallPlan(place, None, callee_host=plain(routed.target)[1])),
             {Side.CALLER: _IChatLeg(machine), Side.CALLEE: _SipLeg()},
             f"xmpp:{user}",
             routed.target,
@@ -734,10 +726,10 @@ class Gateway:
             case NotifyIChatCallCancelled(handle=handle):
                 self._tell_ichat_of(handle, Side.CALLER, message)
             case SipRegisterJabberUser(jid=user):
-                self._register(user)
+                if not self.stopping:
+                    self._came_online(user)
             case SipUnregisterJabberUser(jid=user):
-                self._unseen.discard(user)
-                self._unregister(user)
+                self._register(self.users.went(user))
             case CheckSubscription(to=to, from_=user):
                 allowed = isinstance(route(f"xmpp:{bare(to)}", Network.XMPP, self.config.rules), Route)
                 self._push(None, [ToConnector(SendSubscriptionResponse(to, user, allowed))])
@@ -765,46 +757,22 @@ class Gateway:
 
     def _jabber_connection(self, online: bool, text: str) -> None:
         if online:
-            # Whoever is online is told to us again; the others stay registered a little longer than that
-            # can take, so that a short break does not un-register everybody.
-            self._unseen = set(self._aor_of_user)
-            self._sweep_at = self._now + SWEEP_SECONDS
+            self.users.connected(self._now)
         else:
-            # Nobody can be told to us until the next connection.
-            self._sweep_at = None
+            self.users.disconnected()
         self._note("INFO" if online else "WARNING", "jabber connection", online=online, text=text)
         self.jabber_online = online
 
     # --- registrations ------------------------------------------------------------------------------------
 
-    def _register(self, user: str) -> None:
-        self._unseen.discard(user)
-        if self.stopping or user in self._aor_of_user:
-            return
-        routed = route(f"xmpp:{user}", Network.XMPP, self.config.rules)
-        if not isinstance(routed, Route):
-            self._note("DEBUG", "user not registered", user=user, why=str(routed))
-            return
-        aor = routed.target
-        self._aor_of_user[user] = aor
-        self._users_of_aor.setdefault(aor, {})[user] = None
-        self._push(None, self.user_agent.receive(StartRegistration(aor), self._now))
+    def _came_online(self, user: str) -> None:
+        self._register(self.users.came(user))
+        if not self.users.aor_of(user):
+            self._note("DEBUG", "user not registered", user=user, why="no rule leads from the user to SIP")
 
-    def _aor_of(self, user: str) -> str:
-        """The address of record of an XMPP user, whether it is registered or not; "" when there is none."""
-        routed = route(f"xmpp:{user}", Network.XMPP, self.config.rules)
-        return routed.target if isinstance(routed, Route) else ""
-
-    def _unregister(self, user: str) -> None:
-        aor = self._aor_of_user.pop(user, None)
-        if aor is None:
-            return
-        users = self._users_of_aor[aor]
-        del users[user]
-        # Two users may share one address of record; it stays registered for the other.
-        if not users:
-            del self._users_of_aor[aor]
-            self._push(None, self.user_agent.receive(StopRegistration(aor), self._now))
+    def _register(self, commands: Iterable[StartRegistration | StopRegistration]) -> None:
+        for command in commands:
+            self._push(None, self.user_agent.receive(command, self._now))
 
     def _note_registration(self, outcome: Registered | RegistrationFailed) -> None:
         if isinstance(outcome, Registered):
@@ -839,8 +807,7 @@ class Gateway:
         self.stopping = True
         for call in list(self.calls.values()):
             self._hear(call, StopCall(Ending(Cause.SHUTDOWN)))
-        for user in list(self._aor_of_user):
-            self._unregister(user)
+        self._register(self.users.all_went())
 
     def _note_over(self, call: Call, over: CallOver) -> None:
         self.admission.live.end(call.handle)
@@ -855,45 +822,3 @@ class Gateway:
             cause=over.ending.cause.name,
             why=str(over.ending),
         )
-
-
-def party_of(user: str) -> Party:
-    """How a SIP phone sees an iChat user (a bare JID): the JID as a SIP URI, its user part as the name.
-
-    What a JID escapes (XEP-0106) may stand in a SIP URI, and the other way round (RFC 7247 section 4). One
-    whose domain no SIP URI can name is anonymous (RFC 3261 section 8.1.1.3) but for its name.
-    """
-    local, _, domain = user.rpartition("@")
-    local = unescape_localpart(local)
-    try:
-        return Party(str(SipUri.build(local or None, domain)), local or domain)
-    except InvalidSipUri:
-        return Party("sip:anonymous@anonymous.invalid", local or domain)
-
-
-def calling_user(address: str) -> str:
-    """The user part of the JID that calls iChat for a SIP caller (section "iChat" of the wire reference).
-
-    COMPAT iChat: it refuses (603) a user part longer than ten characters, escapes (XEP-0106) included.
-    """
-    scheme, _, rest = _plain(address)[0].partition(":")
-    user = rest.partition(";")[0] if scheme == "tel" else rest.rpartition("@")[0]
-    return calling_localpart(user, CALLER_USER_LENGTH) or "anonymous"
-
-
-def is_viceroy(user_agent: str) -> bool:
-    """Whether a User-Agent header is that of iChat's SIP stack."""
-    return user_agent.startswith("Viceroy")
-
-
-def _plain(uri: str) -> tuple[str, str]:
-    """A SIP URI as the rules see it, `sip:user@host` without port and parameters, and its host.
-
-    The host by itself is in lower case and, if it is an IPv6 address, without brackets.
-    """
-    try:
-        parsed = SipUri.parse(uri)
-    except InvalidSipUri:
-        return uri, ""
-    user = f"{parsed.user}@" if parsed.user else ""
-    return f"{parsed.scheme}:{user}{parsed.host}", parsed.host.lower().strip("[]")

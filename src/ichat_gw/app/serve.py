@@ -188,7 +188,8 @@ class Server:
                 log.err("relay lost", worker=event.worker, text=event.text)
         elif isinstance(event.reply, Started):
             self._relays_ready.add(event.worker)
-            log.info("relay started", worker=event.worker, pid=event.reply.process)
+            reply = event.reply
+            log.info("relay started", worker=event.worker, pid=reply.process, loop=reply.loop)
             self._say_ready()
         self._feed(event)
 

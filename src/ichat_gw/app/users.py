@@ -1,0 +1,88 @@
+"""The XMPP users who have an iChat online, and the SIP addresses they are registered as meanwhile."""
+
+from collections.abc import Iterable
+
+from ichat_gw.addressing.translation import TranslationRules
+from ichat_gw.call.routing import Network, Route, route
+from ichat_gw.sip.events import StartRegistration, StopRegistration
+
+SWEEP_SECONDS = 60.0
+"""How long after a reconnection a user may stay registered without being seen online again."""
+
+
+class Users:
+    """Who is online. Users are bare JIDs; the rules make their addresses of record."""
+
+    def __init__(self, rules: TranslationRules) -> None:
+        self._rules = rules
+        self._aors: dict[str, str] = {}
+        self._users_of: dict[str, dict[str, None]] = {}
+        self._unseen: set[str] = set()
+        self._sweep_at: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._aors)
+
+    def aor_of(self, user: str) -> str:
+        """The address of record of a user, whether registered or not; "" when no rule makes one."""
+        routed = route(f"xmpp:{user}", Network.XMPP, self._rules)
+        return routed.target if isinstance(routed, Route) else ""
+
+    def at(self, aor: str) -> str | None:
+        """The user who is registered as `aor`: the one who came first, if several are."""
+        return next(iter(self._users_of.get(aor, ())), None)
+
+    def came(self, user: str) -> list[StartRegistration]:
+        """The user came online, or is still; what is to be registered for that."""
+        self._unseen.discard(user)
+        if user in self._aors or not (aor := self.aor_of(user)):
+            return []
+        self._aors[user] = aor
+        self._users_of.setdefault(aor, {})[user] = None
+        return [StartRegistration(aor)]
+
+    def went(self, user: str) -> list[StopRegistration]:
+        """The user went offline; what is to be un-registered for that."""
+        self._unseen.discard(user)
+        aor = self._aors.pop(user, None)
+        if aor is None:
+            return []
+        users = self._users_of[aor]
+        del users[user]
+        if users:
+            return []  # Two users may share one address of record; it stays registered for the other.
+        del self._users_of[aor]
+        return [StopRegistration(aor)]
+
+    def all_went(self) -> list[StopRegistration]:
+        """Nobody counts as online any more."""
+        return self._went(list(self._aors))
+
+    # --- while the connector is away ----------------------------------------------------------------------
+
+    def connected(self, now: float) -> None:
+        """Whoever is online is about to be told to us again.
+
+        The others stay registered a little longer than that can take, so that a short break does not
+        un-register everybody.
+        """
+        self._unseen = set(self._aors)
+        self._sweep_at = now + SWEEP_SECONDS
+
+    def disconnected(self) -> None:
+        """Nobody can be told to us until the next connection."""
+        self._sweep_at = None
+
+    def deadline(self) -> float | None:
+        """When those count as offline who have not been seen since."""
+        return self._sweep_at
+
+    def expire(self, now: float) -> list[StopRegistration]:
+        """Un-register them if it is time."""
+        if self._sweep_at is None or now < self._sweep_at:
+            return []
+        self._sweep_at = None
+        return self._went(sorted(self._unseen))
+
+    def _went(self, users: Iterable[str]) -> list[StopRegistration]:
+        return [command for user in users for command in self.went(user)]

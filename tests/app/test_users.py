@@ -1,0 +1,62 @@
+from ichat_gw.addressing.translation import TranslationRule, TranslationRules
+from ichat_gw.app.users import SWEEP_SECONDS, Users
+from ichat_gw.sip.events import StartRegistration, StopRegistration
+
+RULES = TranslationRules(
+    [
+        TranslationRule("^xmpp:(a|b)@(.*)$", "sip:$1@phones.localhost"),
+        TranslationRule("^xmpp:loop@", "xmpp:elsewhere@jabber.localhost"),
+    ]
+)
+A, B = "a@jabber.localhost", "b@jabber.localhost"
+AOR_A, AOR_B = "sip:a@phones.localhost", "sip:b@phones.localhost"
+
+
+def test_a_user_is_registered_once_and_given_back_once() -> None:
+    users = Users(RULES)
+    assert users.came(A) == [StartRegistration(AOR_A)]
+    assert users.came(A) == []
+    assert users.at(AOR_A) == A
+    assert users.went(A) == [StopRegistration(AOR_A)]
+    assert users.went(A) == []
+    assert users.at(AOR_A) is None
+    assert len(users) == 0
+
+
+def test_a_user_whom_no_rule_leads_to_sip_is_not_registered() -> None:
+    users = Users(RULES)
+    for user in ("c@jabber.localhost", "loop@jabber.localhost"):
+        assert users.aor_of(user) == ""
+        assert users.came(user) == []
+
+
+def test_two_users_with_one_address_of_record() -> None:
+    users = Users(RULES)
+    other = "a@other.localhost"
+    assert users.came(A) == [StartRegistration(AOR_A)]
+    assert users.came(other) == []
+    assert users.went(A) == []
+    assert users.at(AOR_A) == other
+    assert users.went(other) == [StopRegistration(AOR_A)]
+
+
+def test_who_does_not_come_back_after_a_reconnection_is_given_up() -> None:
+    users = Users(RULES)
+    users.came(A)
+    users.came(B)
+    users.connected(10.0)
+    assert users.came(A) == []
+    assert users.deadline() == 10.0 + SWEEP_SECONDS
+    assert users.expire(69.9) == []
+    assert users.expire(70.0) == [StopRegistration(AOR_B)]
+    assert users.deadline() is None
+    assert users.expire(1e9) == []
+
+
+def test_nobody_is_given_up_while_nobody_can_be_told() -> None:
+    users = Users(RULES)
+    users.came(A)
+    users.connected(0.0)
+    users.disconnected()
+    assert users.expire(1e9) == []
+    assert users.all_went() == [StopRegistration(AOR_A)]
