@@ -38,8 +38,9 @@ class Users:
         if user in self._aors or not (aor := self.aor_of(user)):
             return []
         self._aors[user] = aor
-        self._users_of.setdefault(aor, {})[user] = None
-        return [StartRegistration(aor)]
+        users = self._users_of.setdefault(aor, {})
+        users[user] = None
+        return [StartRegistration(aor)] if len(users) == 1 else []
 
     def went(self, user: str) -> list[StopRegistration]:
         """The user went offline; what is to be un-registered for that."""
