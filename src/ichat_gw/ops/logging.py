@@ -222,7 +222,7 @@ def configure(
     root.setLevel(DEBUG if threshold == STACK else max(threshold, INFO))
     # Who called, on which thread of which process, is in none of our lines, and costs more to find out than
     # the line itself (the standard library's documentation names these three switches for that).
-    logging._srcfile = None 
+    logging._srcfile = None
     logging.logThreads = logging.logProcesses = False
     logging.captureWarnings(True)
     # For code that asks structlog itself for a logger.
