@@ -145,6 +145,8 @@ class Started(_Message, frozen=True):
 
     process: int
     descriptors: int
+    loop: str = "python"
+    """Which loop moves its packets: `python` or `compiled`."""
 
 
 class Opened(_Message, frozen=True):

@@ -83,10 +83,10 @@ def free_pair(host: str = "127.0.0.1") -> int:
 class LoopbackWorker:
     """Runs a `Worker` on a thread; orders and replies go through real pipes."""
 
-    def __init__(self) -> None:
+    def __init__(self, worker_type: type[Worker] = Worker) -> None:
         orders, self.to_worker = os.pipe()
         self.from_worker, replies = os.pipe()
-        self.worker = Worker(orders, replies)
+        self.worker = worker_type(orders, replies)
         self.ends = [orders, replies]
         self.error: Exception | None = None
         self.thread = threading.Thread(target=self._run)

@@ -15,6 +15,8 @@ import pytest
 
 from ichat_gw.call.media import Side
 from ichat_gw.media.net import worker as module
+from ichat_gw.media.net.compiled_worker import CompiledWorker, is_built
+from ichat_gw.media.net.worker import Worker
 from ichat_gw.media.relay_messages import (
     MAX_FRAME,
     Adjust,
@@ -63,9 +65,12 @@ class Call:
             party.close()
 
 
-@pytest.fixture
-def worker() -> Iterator[LoopbackWorker]:
-    with LoopbackWorker() as worker:
+@pytest.fixture(params=["python", "compiled"])
+def worker(request: pytest.FixtureRequest) -> Iterator[LoopbackWorker]:
+    """Every test runs on both loops; on one where there is no compiler."""
+    if request.param == "compiled" and not is_built():
+        pytest.skip("the compiled loop is not built")
+    with LoopbackWorker(CompiledWorker if request.param == "compiled" else Worker) as worker:
         yield worker
 
 
@@ -242,7 +247,7 @@ def test_a_side_without_ports(worker: LoopbackWorker) -> None:
 def test_errors_of_receiving_are_counted(worker: LoopbackWorker, call: Call) -> None:
     """Nothing on loopback makes `recvfrom` fail, so the binding is made to."""
     call.describe()
-    gate = worker.worker._sessions[1].gate(CALLER, Kind.RTP)
+    gate = worker.worker._sessions[1].gate(CALLER, Kind.RTCP)
     sock = worker.worker._sockets[gate]
     failures = iter([errno.EAGAIN, errno.EBADF, errno.ENETDOWN])
 
@@ -255,8 +260,8 @@ def test_errors_of_receiving_are_counted(worker: LoopbackWorker, call: Call) -> 
     selector = worker.worker._selector
     bound = selector.get_key(sock).data
     selector.modify(sock, 1, (receive, *bound[1:]))
-    call.alice.send(rtp(), call.to_alice)
-    assert call.bob.take() == (rtp(), call.to_bob)
+    call.alice_rtcp.send(rtcp(), call.to_alice + 1)
+    assert call.bob_rtcp.take() == (rtcp(), call.to_bob + 1)
     assert worker.counters()[0].errors == 1
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from ichat_gw.media.engine import FromWorker, WorkerLost
 from ichat_gw.media.relay_messages import FrameCutter, InvalidFrame, Order, frame, read_reply
 
-COMMAND = (sys.executable, "-P", "-m", "ichat_gw.media.net.worker")
+COMMAND = (sys.executable, "-P", "-m", "ichat_gw.media.net.worker_start")
 """`-P`: the folder that the gateway was started in must not be searched for modules."""
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0

@@ -1,8 +1,9 @@
 """A relay worker: the process that moves RTP and RTCP, and does nothing else.
 
-Started as `python -m ichat_gw.media.net.worker`. Orders come in on standard input, replies go out on
-standard output, framed as in `relay_messages`. When standard input ends, so does the process: it never
-outlives its parent, however that died. SIGINT is ignored: on a terminal it is the parent that decides.
+Started by `python -m ichat_gw.media.net.worker_start`, or by the name of this module for the plain loop in
+any case. Orders come in on standard input, replies go out on standard output, framed as in `relay_messages`.
+When standard input ends, so does the process: it never outlives its parent, however that died. SIGINT is
+ignored: on a terminal it is the parent that decides.
 
 The loop is level-triggered with one `recvfrom_into` per event, on unconnected sockets with small
 buffers; what a descriptor needs is bound to it beforehand. The packet of RTP that follows the last one from
@@ -64,6 +65,9 @@ _Bound: TypeAlias = tuple[Callable[[bytearray], tuple[int, Source]], Gate, Gate,
 class Worker:
     """The loop between one pipe of orders, one of replies, and the sockets of many calls."""
 
+    loop = "python"
+    """What the log and the status say of it."""
+
     def __init__(self, orders: int, replies: int) -> None:
         """`orders` and `replies` are file descriptors; both are made non-blocking."""
         self._orders = orders
@@ -104,9 +108,7 @@ class Worker:
                 try:
                     size, source = receive(buffer)
                 except OSError as error:
-                    # EAGAIN: a wake-up for nothing. EBADF: closed by an order read in this very round.
-                    if error.errno not in (errno.EAGAIN, errno.EBADF):
-                        gate.errors += 1
+                    self._cannot_receive(gate, error)
                     continue
                 first, second, sequence, stamp, ssrc = head(buffer)
                 target = out.target
@@ -148,6 +150,17 @@ class Worker:
         self._sessions.clear()
         self._selector.close()
 
+    def _cannot_receive(self, gate: Gate, error: OSError) -> None:
+        # EAGAIN: a wake-up for nothing. EBADF: closed by an order read in this very round.
+        if error.errno not in (errno.EAGAIN, errno.EBADF):
+            gate.errors += 1
+
+    def _pull(self, session: RelaySession) -> None:
+        """All that is known of a call is needed here. For a worker whose short cut keeps some of it."""
+
+    def _push(self, session: RelaySession) -> None:
+        """What is known of a call has changed here."""
+
     def _judge(self, gate: Gate, packet: memoryview, source: Source, now: float) -> None:
         """Let the rules decide about a packet off the short cut, and send it if they let it pass."""
         out = gate.route(packet, source, now)
@@ -164,7 +177,9 @@ class Worker:
     def _wake(self, now: float) -> None:
         """See to the parties that may have been silent for too long."""
         for number, side in self._timers.due(now):
-            gate = self._sessions[number].gate(side, Kind.RTP)
+            session = self._sessions[number]
+            self._pull(session)
+            gate = session.gate(side, Kind.RTP)
             packet, fill_at = gate.fill(now)
             if packet is not None:
                 out = gate.opposite
@@ -181,6 +196,7 @@ class Worker:
             again = [when for when in (fill_at, ask_at) if when is not None]
             if again:
                 self._timers.set((number, side), min(again))
+            self._push(session)
 
     # --- sockets ------------------------------------------------------------------------------------------
 
@@ -229,6 +245,13 @@ class Worker:
     def _obey(self, order: Order) -> None:
         now = time.monotonic()
         session = self._sessions.get(order.session)
+        if session is not None:
+            self._pull(session)
+        self._do(order, session, now)
+        if (session := self._sessions.get(order.session)) is not None:
+            self._push(session)
+
+    def _do(self, order: Order, session: RelaySession | None, now: float) -> None:
         match order:
             case Open(number, side, address, port):
                 if session is None:
@@ -341,15 +364,15 @@ def _raise_descriptor_limit() -> int:
     return soft
 
 
-def main() -> int:
+def main(worker_type: type[Worker] = Worker) -> int:
     """Relay until standard input ends; the exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Whatever writes to standard output now goes to standard error, not between the replies.
     replies = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    worker = Worker(sys.stdin.fileno(), replies)
+    worker = worker_type(sys.stdin.fileno(), replies)
     try:
-        worker.reply(Started(os.getpid(), _raise_descriptor_limit()))
+        worker.reply(Started(os.getpid(), _raise_descriptor_limit(), worker.loop))
         worker.run()
     except InvalidFrame as error:
         print(f"ichat-gw relay worker: {error}", file=sys.stderr)

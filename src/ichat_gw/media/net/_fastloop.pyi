@@ -1,0 +1,28 @@
+from ichat_gw.media.relay_session import Source
+
+class Path:
+    def load(
+        self,
+        out: int,
+        accepted: Source | None,
+        target: Source | None,
+        ssrc: int,
+        next: int,
+        stamp: int,
+        second: int,
+        second_out: int,
+        rate: float,
+        jitter: float,
+        at: float,
+        add: int,
+        ticks: int,
+        ssrc_out: int,
+        /,
+    ) -> None: ...
+    def state(self) -> tuple[int, int, float, float, int, int, int, int, int]: ...
+
+class Loop:
+    def __new__(cls, poll: int, /) -> Loop: ...
+    def open(self, descriptor: int, /) -> Path: ...
+    def close(self, descriptor: int, /) -> None: ...
+    def wait(self, seconds: float, /) -> tuple[list[tuple[int, bytearray, Source]], list[int]]: ...
