@@ -6,7 +6,9 @@ node itself, once it is up.
 """
 
 import os
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from peers.program import find
 from peers.xmpp_server import XmppServer
@@ -18,7 +20,6 @@ class PrivateEjabberd(XmppServer):
     name = "ejabberd"
 
     def _command(self) -> list[str]:
-        find("ejabberdctl", "ejabberd")
         users = ", ".join(f'{{<<"{user}">>, <<"{self.password(user)}">>}}' for user in self.users)
         register = f'ejabberd_auth:try_register(User, <<"{self.domain}">>, Password)'
         return [
@@ -29,10 +30,13 @@ class PrivateEjabberd(XmppServer):
         ]  # fmt: skip
 
     def _environment(self) -> Mapping[str, str]:
+        # Where Debian has put ejabberd depends on the machine; its script knows.
+        script = Path(find("ejabberdctl", "ejabberd")).read_text()
+        libraries = re.search("^ERL_LIBS='([^']*)'", script, re.MULTILINE)
         return os.environ | {
             "EJABBERD_CONFIG_PATH": str(self.directory / "ejabberd.yml"),
             "EJABBERD_LOG_PATH": str(self.log_file),
-            "ERL_LIBS": "/usr/lib/x86_64-linux-gnu",
+            "ERL_LIBS": libraries[1] if libraries else "",
             "ERL_CRASH_DUMP_BYTES": "0",
             "HOME": str(self.directory),
         }
