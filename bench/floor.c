@@ -2,7 +2,7 @@
  *
  *   floor FIRST CALLS PARTIES
  *
- * opens 2*CALLS UDP sockets on 127.0.0.1 from port FIRST on. What comes in at socket s leaves socket s^1
+ * opens 2*CALLS UDP sockets on 127.0.9.9 from port FIRST on. What comes in at socket s leaves socket s^1
  * for port PARTIES + (s^1). Prints "ready", and ends when standard input does. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -22,7 +22,7 @@ int main(int argc, char **argv)
     int *fd = calloc(sockets, sizeof *fd), poll = epoll_create1(0);
     for (int s = 0; s < sockets; s++) {
         struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(first + s)};
-        at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        at.sin_addr.s_addr = htonl(0x7F000909);
         fd[s] = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
         if (bind(fd[s], (struct sockaddr *)&at, sizeof at)) return perror("bind"), 1;
         struct epoll_event wanted = {.events = EPOLLIN, .data.u32 = s};
@@ -43,7 +43,7 @@ int main(int argc, char **argv)
             int s = event[e].data.u32;
             if (s == sockets) return 0;
             struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(parties + (s ^ 1))};
-            to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+            to.sin_addr.s_addr = htonl(0x7F000909);
             for (int i = 0; i < BATCH; i++) {
                 part[i] = (struct iovec){packet[i], SIZE};
                 message[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &part[i], .msg_iovlen = 1}};

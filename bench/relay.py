@@ -37,7 +37,7 @@ from ichat_gw.media.relay_messages import (
 )
 from ichat_gw.media.stream import HEAD
 
-HOST = "127.0.0.1"
+HOST = "127.0.9.9"
 INTERVAL = 0.02
 """Seconds of audio in a packet of G.711."""
 SIZE = 172
@@ -61,7 +61,7 @@ class Parties:
     """Two sockets per call. Party s sends to `first + step * s` and is on port `self.port + s`."""
 
     def __init__(self, calls: int) -> None:
-        self.port = 42_000
+        self.port = 20_000
         self.sent = 0
         self.sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2 * calls)]
         self.selector = selectors.DefaultSelector()
@@ -111,7 +111,7 @@ class Parties:
 @contextlib.contextmanager
 def c_floor(program: Path, calls: int, parties: Parties) -> Iterator[tuple[psutil.Process, list[int]]]:
     """The C loop: the process, and the port that each party sends to."""
-    first = 40_000 - 2 * calls
+    first = 23_000
     command = [str(program), str(first), str(calls), str(parties.port)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
@@ -124,7 +124,7 @@ def c_floor(program: Path, calls: int, parties: Parties) -> Iterator[tuple[psuti
 @contextlib.contextmanager
 def our_worker(loop: str, calls: int, parties: Parties) -> Iterator[tuple[psutil.Process, list[int]]]:
     """Our relay worker with the `python` or the `compiled` loop, told of all calls."""
-    first = 40_000 - 4 * calls
+    first = 26_000
     module = "worker_start" if loop == "compiled" else "worker"
     command = [sys.executable, "-m", f"ichat_gw.media.net.{module}"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
