@@ -5,8 +5,8 @@ BIN := $(dir $(PYTHON))
 .PHONY: check test soak bench lock
 
 check: ## format, lint, types, walls between the rooms
-	$(BIN)ruff format --check src tests bench
-	$(BIN)ruff check src tests bench
+	$(BIN)ruff format --check src tests bench fuzz
+	$(BIN)ruff check src tests bench fuzz
 	$(BIN)mypy
 	$(BIN)lint-imports
 
@@ -18,6 +18,10 @@ soak: ## an hour of random deaths in random calls (CHAOS_SECONDS for each XMPP s
 
 bench: ## our own delay and CPU, each beside a reference measured in the same run
 	PYTHONPATH=tests $(PYTHON) -m bench
+
+fuzz: ## what reads bytes that anybody can send, a minute for each target
+	for target in sip_message sip_stream; do \
+		PYTHONPATH=src $(PYTHON) -m fuzz $$target -max_total_time=60 -print_final_stats=1 || exit 1; done
 
 lock: ## rewrite requirements.lock from pyproject.toml
 	$(BIN)uv pip compile --quiet --generate-hashes --extra dev --no-header --universal --python-version 3.11 \
