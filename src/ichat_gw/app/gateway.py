@@ -799,6 +799,10 @@ class Gateway:
                 from_callee=callee.received,
                 to_callee=callee.sent,
                 strangers=caller.strangers + callee.strangers,
+                lost_from_caller=caller.lost,
+                lost_from_callee=callee.lost,
+                jitter_ms_from_caller=round(caller.jitter, 1),
+                jitter_ms_from_callee=round(callee.jitter, 1),
             )
 
     # --- the end ------------------------------------------------------------------------------------------

@@ -84,6 +84,12 @@ def test_only_the_next_packet_of_the_accepted_source_takes_the_short_cut() -> No
     following, stamp, _, at, *counted = path.state()
     assert (following, stamp, counted) == (7, 960, [2, 34, 2, 34, 0])
     assert at > 0
+    # Without time to wait it still looks once.
+    load()
+    send(5)
+    assert loop.wait(0.0) == ([], [])
+    assert path.state()[0] == 6
+    bob.recv(100)
     # A stranger's packet, and all that follows it until Python has judged.
     load()
     odd = [send(5, bob), send(5)]

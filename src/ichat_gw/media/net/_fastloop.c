@@ -211,8 +211,9 @@ static PyObject *loop_wait(Loop *l, PyObject *seconds)
     if (limit == -1 && PyErr_Occurred()) return NULL;
     l->odds = 0;
     Py_BEGIN_ALLOW_THREADS
-    for (double at = now(); !others && !l->odds && (limit < 0 || at <= end);) {
-        int count = epoll_wait(l->poll, event, EVENTS, limit < 0 ? -1 : (int)ceil((end - at) * 1e3));
+    double at = now();
+    do {
+        int count = epoll_wait(l->poll, event, EVENTS, limit < 0 ? -1 : (int)ceil(fmax(0, end - at) * 1e3));
         at = now();
         if (count < 0) break;   /* a signal: Python will see to it */
         for (int e = 0; e < count; e++) {
@@ -221,7 +222,7 @@ static PyObject *loop_wait(Loop *l, PyObject *seconds)
             if (p == NULL) other[others++] = fd;
             else if (l->odds < ODDS) serve(l, p, at);
         }
-    }
+    } while (!others && !l->odds && (limit < 0 || at < end));
     Py_END_ALLOW_THREADS
     if (PyErr_CheckSignals()) return NULL;
     PyObject *odds = PyList_New(l->odds), *rest = PyList_New(others);
