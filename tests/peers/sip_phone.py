@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from peers.bad_wire import BadWire
 from peers.plain_sip import PlainSip, parse
 from peers.ports import free_port, free_ports, tcp_is_bound, udp_is_bound
 from peers.program import Program, find
@@ -205,6 +206,16 @@ class SippPhone:
         """Wait for a call and send nothing but 100 until the caller gives up."""
         return self._run("uas_trying")
 
+    def play(
+        self, scenario: str, remote: str = "", user: str = "", *, wire: BadWire | None = None, **values: str
+    ) -> PhoneRun:
+        """Play `sipp/<scenario>.xml`, calling `user` at `remote` or waiting for a call.
+
+        With a `wire` it stands behind that, and says in its Contact that it is in front. `values` replace the
+        `@placeholders@` of the scenario; times are milliseconds.
+        """
+        return self._run(scenario, remote, user, wire, **({"talk": "300", "ring": "100"} | values))
+
     def stop(self) -> None:
         """End every run."""
         for run in self.runs:
@@ -212,7 +223,9 @@ class SippPhone:
 
     # --- inside ---------------------------------------------------------------------------------------------
 
-    def _run(self, scenario: str, remote: str = "", user: str = "", **values: str) -> PhoneRun:
+    def _run(
+        self, scenario: str, remote: str = "", user: str = "", wire: BadWire | None = None, **values: str
+    ) -> PhoneRun:
         name = f"{scenario}-{len(self.runs) + 1}"
         self.directory.mkdir(parents=True, exist_ok=True)
         text = (SCENARIOS / f"{scenario}.xml").read_text()
@@ -221,11 +234,16 @@ class SippPhone:
             text = text.replace(f"@{placeholder}@", value)
         if self.tcp:
             text = re.sub(r"(Contact: <[^>]*)>", r"\1;transport=tcp>", text)
+        port = self.port
+        if wire is not None:
+            port = wire.phone_port
+            in_front = f":{wire.public_port}"
+            text = re.sub(r"Contact:.*", lambda line: line[0].replace(":[local_port]", in_front), text)
         scenario_file = self.directory / f"{name}.xml"
         scenario_file.write_text(text)
         message_file, screen_file = (self.directory / f"{name}.{kind}" for kind in ("messages", "screen"))
         command = [find("sipp", "sip-tester"), "-sf", str(scenario_file), "-m", "1", "-nostdin"]
-        command += ["-i", "127.0.0.1", "-p", str(self.port), "-mi", "127.0.0.1", "-mp", str(self.media_port)]
+        command += ["-i", "127.0.0.1", "-p", str(port), "-mi", "127.0.0.1", "-mp", str(self.media_port)]
         command += [
             "-ci",
             "127.0.0.1",
@@ -250,7 +268,7 @@ class SippPhone:
         run = PhoneRun(program, message_file, screen_file)
         self.runs.append(run)
         if not remote:
-            program.await_ready(lambda: tcp_is_bound(self.port) if self.tcp else udp_is_bound(self.port), 5.0)
+            program.await_ready(lambda: tcp_is_bound(self.port) if self.tcp else udp_is_bound(port), 5.0)
         return run
 
 

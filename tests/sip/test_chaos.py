@@ -60,6 +60,18 @@ COMMANDS: list[LegCommand] = [
     RefuseReoffer(BUSY),
 ]
 
+FIELDS = [
+    ("Allow", "INVITE, UPDATE"),
+    ("Contact", "<sip:x@192.0.2.2>, <sip:y@192.0.2.1>;q=0.5, <sip:z@192.0.2.3>"),
+    ("Min-SE", "400"),
+    ("Require", "100rel"),
+    ("RSeq", "1"),
+    ("RSeq", "2"),
+    ("Session-Expires", "60;refresher=uac"),
+    ("Session-Expires", "60;refresher=uas"),
+]
+"""What a forged response may say besides."""
+
 
 class Side:
     """One user agent and what its owner knows."""
@@ -67,7 +79,7 @@ class Side:
     def __init__(self, chaos: "Chaos", address: tuple[str, int], name: str) -> None:
         self.chaos = chaos
         self.address = address
-        self.agent = UserAgent(UserAgentConfig(max_sessions=6), tokens(name), lambda: 0.5)
+        self.agent = UserAgent(UserAgentConfig(max_sessions=6, session_expires=90), tokens(name), lambda: 0.5)
         self.open: set[int] = set()
         self.over: set[int] = set()
         self.gone: set[int] = set()
@@ -231,7 +243,21 @@ class Chaos(RuleBasedStateMachine):
 
     @rule(
         which=st.integers(0, 9),
-        method=st.sampled_from(["INVITE", "INVITE", "INVITE", "BYE", "INFO", "OPTIONS", "CANCEL", "ACK"]),
+        method=st.sampled_from(
+            [
+                "INVITE",
+                "INVITE",
+                "INVITE",
+                "UPDATE",
+                "UPDATE",
+                "PRACK",
+                "BYE",
+                "INFO",
+                "OPTIONS",
+                "CANCEL",
+                "ACK",
+            ]
+        ),
         offer=st.booleans(),
     )
     def forge(self, which: int, method: str, offer: bool) -> None:
@@ -270,10 +296,11 @@ class Chaos(RuleBasedStateMachine):
 
     @rule(
         which=st.integers(0, 49),
-        status=st.sampled_from([100, 180, 183, 200, 302, 486, 503]),
+        status=st.sampled_from([100, 180, 183, 199, 200, 302, 408, 422, 481, 486, 491, 503]),
         fork=st.booleans(),
+        fields=st.sets(st.sampled_from(FIELDS)),
     )
-    def forge_response(self, which: int, status: int, fork: bool) -> None:
+    def forge_response(self, which: int, status: int, fork: bool, fields: set[tuple[str, str]]) -> None:
         """Another fork answers, or the same one answers again and otherwise."""
         if not self.seen:
             return
@@ -282,6 +309,8 @@ class Chaos(RuleBasedStateMachine):
         if isinstance(message, Response):
             if fork:
                 message.headers.replace("To", f"<sip:fork@{source[0]}>;tag=fork{status}")
+            for name, value in sorted(fields):
+                message.headers.replace(name, value)
             again = Response(status, None, message.headers, message.body)
             self.put(source, to, again.to_bytes())
 

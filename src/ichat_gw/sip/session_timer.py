@@ -121,8 +121,8 @@ class SessionTimer:
         """Agree in our 2xx to their INVITE or UPDATE, and return what it says (section 9, table 2)."""
         wish = session_expires(request.headers)
         supports = OPTION in request.supported or OPTION in request.require
-        least = min_se(request.headers)
-        self._min_se = max(self._min_se, least)
+        # Somebody on the way may have asked for more before, by 422 or in an earlier request.
+        least = self._min_se = max(self._min_se, min_se(request.headers))
         kept = self.agreed
         if wish is not None:
             seconds = max(min(wish.seconds, self._wanted or wish.seconds), min(least, wish.seconds))
