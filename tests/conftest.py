@@ -5,6 +5,7 @@ import inspect
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     missing = [
         f"{name} ({package})" for name, package in SERVERS.items() if not shutil.which(name, path=path)
     ]
+    if not any(Path("/usr/lib").glob("*/kamailio/modules/tls.so")):
+        missing.append("TLS for Kamailio (kamailio-tls-modules)")
     if missing:
         verdict = pytest.fail if os.environ.get("CI") else pytest.skip
         verdict(f"not installed: {', '.join(missing)}; scripts/setup installs them")

@@ -6,7 +6,7 @@ import random
 import struct
 import wave
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 from pathlib import Path
 
@@ -153,6 +153,25 @@ def pcmu_of(samples: list[int]) -> bytes:
 def stream_pcmu(stream: str, packets: int) -> bytes:
     """The sound of the first packets of a stream."""
     return b"".join(packet_payload(stream, number) for number in range(packets))
+
+
+def packet_numbers(stream: str, sound: Iterable[bytes], packets: int = 1000) -> list[int]:
+    """Which of the first packets of a stream these are, in the order heard; others are left out.
+
+    The two zeros of PCMU count as one, because decoding makes one of them.
+    """
+    known = {_one_zero(packet_payload(stream, number)): number for number in range(packets)}
+    return [known[payload] for packet in sound if (payload := _one_zero(packet)) in known]
+
+
+def packets_of(samples: list[int]) -> list[bytes]:
+    """The packets that were decoded into these samples."""
+    codes = pcmu_of(samples)
+    return [codes[at : at + PACKET_BYTES] for at in range(0, len(codes), PACKET_BYTES)]
+
+
+def _one_zero(payload: bytes) -> bytes:
+    return payload.replace(b"\x7f", b"\xff")
 
 
 def write_wav(path: Path, samples: list[int]) -> None:

@@ -8,7 +8,8 @@
     phone.heard()                                 # the samples it received
 
 COMPAT, baresip 1.0: the end of the source file ends the call, so `sound` must last longer than the call;
-only the sndfile module writes recordings.
+only the sndfile module writes recordings, without the last 100 ms, and nothing after
+a re-INVITE.
 """
 
 import json
@@ -26,8 +27,10 @@ from peers.program import Program, find
 class Baresip:
     """The phone, with one account that answers by itself.
 
-    It calls without a registrar unless `registrar` (`host:port`) is given; then it registers there, with its
-    user name and `password`, and un-registers when it is stopped.
+    It calls without a registrar unless `registrar` (`host:port`, maybe with `;transport=`) is given; then it
+    registers there, with its user name and `password`, and un-registers when it is stopped. `host` is where
+    it listens, and the only address that it knows of itself. `tls` are two PEM files: its certificate with
+    the key, and the roots that it trusts; it speaks TLS at the port behind `port`.
     """
 
     def __init__(
@@ -37,20 +40,32 @@ class Baresip:
         *,
         sound: Sequence[int],
         answers: bool = True,
+        host: str = "127.0.0.1",
         port: int | None = None,
         registrar: str = "",
         password: str = "",
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
         self.directory = directory
         self.user = user
         self._registrar = registrar
         self._password = password
-        self.port = port or free_port()
+        self.host = host
+        self.port = port or free_ports(2)
+        self._tls = tls
         self.sound = list(sound)
         self._answers = answers
         self._control = free_port()
         self._media = free_ports(10)
-        self.program = Program("baresip", [find("baresip", "baresip-core"), "-f", str(directory)], directory)
+        self.program = Program(
+            "baresip",
+            [find("baresip", "baresip-core"), "-6" if ":" in host else "-4", "-f", str(directory)],
+            directory,
+        )
+
+    @property
+    def _address(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     # --- life -----------------------------------------------------------------------------------------------
 
@@ -63,23 +78,27 @@ class Baresip:
         recordings.mkdir(exist_ok=True)
         (self.directory / "config").write_text(
             _CONFIG.format(
-                port=self.port,
+                host=self.host,
+                address=self._address,
                 control=self._control,
                 media=self._media,
                 media_end=self._media + 9,
                 source=source,
                 recordings=recordings,
             )
+            + (_TLS_CONFIG.format(certificate=self._tls[0], roots=self._tls[1]) if self._tls else "")
         )
         mode = "auto" if self._answers else "manual"
         (self.directory / "accounts").write_text(
-            f"<sip:{self.user}@{self._registrar or f'127.0.0.1:{self.port}'}>"
+            f"<sip:{self.user}@{self._registrar or self._address}>"
             f";auth_user={self.user};auth_pass={self._password};regint={60 if self._registrar else 0}"
             f";answermode={mode};audio_codecs=PCMU/8000/1\n"
         )
         (self.directory / "contacts").write_text("")
         self.program.spawn()
-        self.program.await_ready(lambda: udp_is_bound(self.port) and accepts_tcp(self._control), 10.0)
+        self.program.await_ready(
+            lambda: udp_is_bound(self.port, self.host) and accepts_tcp(self._control), 10.0
+        )
 
     def stop(self) -> None:
         """Quit, which ends calls; killed when it does not within three seconds."""
@@ -105,6 +124,14 @@ class Baresip:
         """End the call."""
         self._command("hangup")
 
+    def hold(self) -> None:
+        """Put the call on hold: this side goes on sending and wants nothing."""
+        self._command("hold")
+
+    def resume(self) -> None:
+        """Take it up again."""
+        self._command("resume")
+
     def transfer(self, uri: str) -> None:
         """Transfer the call to a SIP URI, and be gone when that has worked."""
         self._command("transfer", uri)
@@ -123,8 +150,8 @@ class Baresip:
 
 
 _CONFIG = """\
-sip_listen 127.0.0.1:{port}
-net_interface 127.0.0.1
+sip_listen {address}
+net_interface {host}
 rtp_ports {media}-{media_end}
 audio_source aufile,{source}
 audio_player aufile,/dev/null
@@ -144,4 +171,10 @@ module sndfile.so
 module_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
+"""
+
+_TLS_CONFIG = """\
+sip_certificate {certificate}
+sip_cafile {roots}
+sip_verify_server yes
 """

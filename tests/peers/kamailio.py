@@ -12,6 +12,7 @@ that it knows is in memory, so a restart is a loss of memory. What it does it wr
 import json
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
 from types import TracebackType
@@ -25,11 +26,21 @@ READY_TIMEOUT = 10.0
 REALM = "kamailio.test"
 
 
+@dataclass(frozen=True, slots=True)
+class TlsIdentity:
+    """The PEM files with which it speaks TLS; a peer's certificate must come from `roots`."""
+
+    certificate: Path
+    key: Path
+    roots: Path
+
+
 class PrivateKamailio:
     """The server. Ports are chosen once, so that they survive a restart.
 
     `users` are the names and passwords that may authenticate, whatever AOR they do it for. `listen` are the
-    sockets as Kamailio writes them (`udp:127.0.0.1:5060`); by default UDP and TCP on one port of 127.0.0.1.
+    sockets as Kamailio writes them (`udp:127.0.0.1:5060`, `tls:[::1]:5061`); by default UDP and TCP on one
+    port of 127.0.0.1. For TLS it needs `tls`.
     """
 
     def __init__(
@@ -42,6 +53,7 @@ class PrivateKamailio:
         nonce_seconds: int = 300,
         listen: Sequence[str] = (),
         port: int | None = None,
+        tls: TlsIdentity | None = None,
         settings: str = "",
     ) -> None:
         self.directory = directory
@@ -51,7 +63,7 @@ class PrivateKamailio:
         self.nonce_seconds = nonce_seconds
         self.port = port or free_port()
         self.listen = list(listen) or [f"udp:127.0.0.1:{self.port}", f"tcp:127.0.0.1:{self.port}"]
-        self.settings = settings
+        self.settings = settings + (_tls_settings(tls) if tls else "")
         """More lines for the head of its configuration."""
         self._rpc_port = free_port()
         config = directory / "kamailio.cfg"
@@ -145,11 +157,11 @@ class PrivateKamailio:
 
     def _listens(self) -> bool:
         for socket_ in self.listen:
-            transport, host, port = socket_.split(":")
-            if host == "127.0.0.1":
-                bound = udp_is_bound(int(port)) if transport == "udp" else accepts_tcp(int(port))
-                if not bound:
-                    return False
+            transport, _, address = socket_.partition(":")
+            host, _, port = address.rpartition(":")
+            is_bound = udp_is_bound if transport == "udp" else accepts_tcp
+            if not is_bound(int(port), host.strip("[]")):
+                return False
         return udp_is_bound(self._rpc_port)
 
     def _write_files(self) -> None:
@@ -168,6 +180,20 @@ class PrivateKamailio:
             .replace("@NONCE@", str(self.nonce_seconds))
             .replace("@RPC@", str(self._rpc_port))
         )
+
+
+def _tls_settings(tls: TlsIdentity) -> str:
+    # COMPAT, Kamailio 5.6: speaks TLS 1.0 alone unless told otherwise, which OpenSSL 3 has given up.
+    values = {
+        "tls_method": "TLSv1.2+",
+        "certificate": tls.certificate,
+        "private_key": tls.key,
+        "ca_list": tls.roots,
+    }
+    lines = [f'modparam("tls", "{name}", "{value}")' for name, value in values.items()]
+    return "\n".join(
+        ["enable_tls=yes", 'loadmodule "tls.so"', *lines, 'modparam("tls", "verify_certificate", 1)', ""]
+    )
 
 
 _CONFIG = """\

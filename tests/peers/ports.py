@@ -3,6 +3,7 @@
 import random
 import socket
 
+LOOPBACK = "127.0.0.1"
 _given: set[int] = set()
 # Below the range that Linux gives to outgoing connections, which would otherwise take a port at random.
 _LOWEST, _HIGHEST = 12000, 31998
@@ -24,16 +25,16 @@ def free_ports(count: int) -> int:
     raise RuntimeError(f"no {count} free ports in a row between {_LOWEST} and {_HIGHEST}")
 
 
-def accepts_tcp(port: int) -> bool:
-    """Whether something on 127.0.0.1 accepts TCP connections on `port`."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+def accepts_tcp(port: int, host: str = LOOPBACK) -> bool:
+    """Whether something on `host` accepts TCP connections on `port`."""
+    with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
         probe.settimeout(0.2)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((host, port)) == 0
 
 
-def udp_is_bound(port: int) -> bool:
-    """Whether somebody holds UDP `port` of 127.0.0.1."""
-    return not _can_bind(socket.SOCK_DGRAM, port)
+def udp_is_bound(port: int, host: str = LOOPBACK) -> bool:
+    """Whether somebody holds UDP `port` of `host`."""
+    return not _can_bind(socket.SOCK_DGRAM, port, host)
 
 
 def tcp_is_bound(port: int) -> bool:
@@ -45,10 +46,14 @@ def _is_free(port: int) -> bool:
     return _can_bind(socket.SOCK_DGRAM, port) and _can_bind(socket.SOCK_STREAM, port)
 
 
-def _can_bind(kind: socket.SocketKind, port: int) -> bool:
-    with socket.socket(socket.AF_INET, kind) as probe:
+def _can_bind(kind: socket.SocketKind, port: int, host: str = LOOPBACK) -> bool:
+    with socket.socket(_family(host), kind) as probe:
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError:
             return False
         return True
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

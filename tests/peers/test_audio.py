@@ -6,7 +6,9 @@ from peers.audio import (
     AudioSender,
     is_rtcp,
     is_rtp,
+    packet_numbers,
     packet_payload,
+    packets_of,
     pcmu_of,
     read_wav,
     samples_of,
@@ -64,3 +66,9 @@ def test_wav_and_back(tmp_path: Path) -> None:
 
 def test_packets_differ() -> None:
     assert len({packet_payload("a", n) for n in range(100)}) == 100
+
+
+def test_packets_are_known_again_after_decoding() -> None:
+    sound = samples_of(stream_pcmu("a", 5))
+    assert packet_numbers("a", packets_of(sound[160:640] + [8] * 160 + sound[:160])) == [1, 2, 3, 0]
+    assert packet_numbers("b", packets_of(sound)) == []
