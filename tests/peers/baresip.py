@@ -13,6 +13,7 @@ a re-INVITE.
 """
 
 import json
+import re
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -142,11 +143,21 @@ class Baresip:
         # COMPAT, baresip 1.0: writes G.711's two zeros as 2 and -2, which no other code stands for.
         return [0 if abs(sample) == 2 else sample for sample in read_wav(files[-1])] if files else []
 
-    def _command(self, command: str, params: str = "") -> None:
+    def received(self) -> int:
+        """How many packets of sound it has received in the call that it is in."""
+        found = re.search(r"rcvd=(\d+)", self._command("audio_debug"))
+        return int(found[1]) if found else 0
+
+    def _command(self, command: str, params: str = "") -> str:
+        """Do it, and return the reply: then it has been done."""
         text = json.dumps({"command": command, "params": params})
         with socket.create_connection(("127.0.0.1", self._control), timeout=2) as control:
             control.sendall(f"{len(text.encode())}:{text},".encode())
-            control.recv(4096)  # its reply: the command has been taken
+            reply = ""
+            # What happens in its calls is told in between.
+            while '"response":true' not in reply and (more := control.recv(8192)):
+                reply += more.decode(errors="replace")
+            return reply
 
 
 _CONFIG = """\
