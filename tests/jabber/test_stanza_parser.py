@@ -84,6 +84,24 @@ def test_it_does_not_matter_where_packets_end(size: int, parts: list[str]) -> No
     )
 
 
+def test_a_tag_in_two_pieces_is_not_put_off_until_the_next_stanza() -> None:
+    """expat since 2.6 does that where it cannot be told not to."""
+    stream = Stream()
+    for piece in (
+        "<presence from='a@b/c'></presence",
+        ">",
+        "<iq id='",
+        "1'/",
+        ">",
+        "<message><body>x",
+        "</body></mess",
+    ):
+        stream.hears(piece)
+    assert [stanza.tag.rpartition("}")[2] for stanza in stream.stanzas] == ["presence", "iq"]
+    stream.hears("age>")
+    assert len(stream.stanzas) == 3
+
+
 # --- forbidden ------------------------------------------------------------------------------------------
 
 LAUGHS = "<!DOCTYPE s [<!ENTITY a 'ha'><!ENTITY b '&a;&a;'>]>"

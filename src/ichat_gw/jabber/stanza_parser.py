@@ -64,11 +64,11 @@ class StanzaParser:
         """The stanza of which nothing is kept."""
         self._top = ("", {"": ""})
         self._names: dict[str, str] = {}
+        self._held: list[bytes] = []
+        """What came behind the last `>`."""
         # In UTF-8 whatever a declaration says (RFC 6120 11.6).
         expat_parser = expat.ParserCreate("utf-8", "}")
         expat_parser.buffer_text = True
-        # A stanza must not wait for the next one. What expat 2.6 defers it for is bounded here by its length.
-        getattr(expat_parser, "SetReparseDeferralEnabled", bool)(False)
         expat_parser.StartElementHandler = self._start
         expat_parser.EndElementHandler = self._end
         expat_parser.CharacterDataHandler = self._text
@@ -79,9 +79,10 @@ class StanzaParser:
 
     def feed(self, data: bytes | str) -> None:
         """Read on. Raises `XmlRefused`, after which there is nothing more to be read."""
-        self._fed += len(data)
+        octets = data.encode() if isinstance(data, str) else data
+        self._fed += len(octets)
         try:
-            self._expat.Parse(data, False)
+            self._expat.Parse(self._complete(octets), False)
         except expat.ExpatError as error:
             # Other entities than the five of XML need a DTD.
             if error.code == expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]:
@@ -93,6 +94,25 @@ class StanzaParser:
                 f"the XMPP server sent a stanza of more than {HARD_MAX_OCTETS} octets; limit the size of "
                 "stanzas in its configuration",
             )
+
+    def _complete(self, octets: bytes) -> bytes:
+        """What can be read now: up to the last `>`, the end of every tag.
+
+        COMPAT expat: since 2.6 (and in Debian's 2.5) it puts off reading a tag that came in two pieces until
+        it has twice as much, that is, until the next stanza. Not every Python can tell it not to (Debian
+        12's cannot), so it never sees half a tag. What does not even begin as XML is not held back: it is
+        to be refused at once.
+        """
+        if self._depth == 0 and not b"".join((*self._held, octets)).lstrip().startswith(b"<"):
+            end = len(octets)
+        else:
+            end = octets.rfind(b">") + 1
+        if end == 0:
+            self._held.append(octets)
+            return b""
+        complete = b"".join((*self._held, octets[:end]))
+        self._held = [octets[end:]]
+        return complete
 
     # --- what expat finds -------------------------------------------------------------------------------
 
