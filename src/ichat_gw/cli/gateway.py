@@ -7,13 +7,13 @@ configuration or the command line is wrong.
 import asyncio
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import FrameType
 
 from ichat_gw.app.loop import loop_factory, settle_garbage_collector
 from ichat_gw.app.serve import Server
 from ichat_gw.config.load import Loaded, load
-from ichat_gw.config.problem import ConfigError
+from ichat_gw.config.problem import ConfigError, Problem
 from ichat_gw.config.source import flag_parser, overrides_of
 from ichat_gw.errors import GatewayError
 from ichat_gw.ops import logging, redact
@@ -32,11 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         loaded = load(flags.config, overrides_of(flags))
     except ConfigError as error:
+        _warn(error.warnings)
         for line in str(error).splitlines():
             print(line, file=sys.stderr)
         return EXIT_USAGE
-    for warning in loaded.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    _warn(loaded.warnings)
     try:
         _configure_log(loaded)
     except GatewayError as error:
@@ -72,6 +72,11 @@ async def _serve(loaded: Loaded) -> None:
 def _leave(number: int, frame: FrameType | None) -> None:
     """Stopped before anything has begun: there is nothing to end in order."""
     raise SystemExit(0)
+
+
+def _warn(warnings: Iterable[Problem]) -> None:
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def _configure_log(loaded: Loaded) -> None:
