@@ -91,8 +91,8 @@ async def _end(process: Process) -> None:
     """See to it that the worker ends: its standard input does, and if that does not help it is killed."""
     assert process.stdin is not None
     process.stdin.close()
-    # Not `asyncio.timeout`: we may be in a task that is being cancelled, and there Debian 12's Python (3.11.2)
-    # never says that the time is up.
+    # Not `asyncio.timeout`: we may be in a task that is being cancelled, and there that of Debian 12 (Python
+    # 3.11.2) never says that the time is up.
     killing = asyncio.get_running_loop().call_later(GRACE, _kill, process)
     try:
         await process.wait()
