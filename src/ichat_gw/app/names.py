@@ -4,6 +4,7 @@ from ichat_gw.addressing.jid import unescape_localpart
 from ichat_gw.addressing.mapping import calling_localpart
 from ichat_gw.addressing.sip_uri import InvalidSipUri, SipUri
 from ichat_gw.call.leg import Party
+from ichat_gw.sip.dialog import COMPAT_VICEROY
 
 CALLER_USER_LENGTH = 10
 """COMPAT iChat: it refuses a call (603) from a JID whose user part is longer."""
@@ -35,7 +36,7 @@ def calling_user(address: str) -> str:
 
 def is_viceroy(user_agent: str) -> bool:
     """Whether a User-Agent header is that of iChat's SIP stack."""
-    return user_agent.startswith("Viceroy")
+    return user_agent.startswith(COMPAT_VICEROY)
 
 
 def plain(uri: str) -> tuple[str, str]:
