@@ -176,3 +176,31 @@ async def test_a_port_that_is_taken_leaves_nothing_behind(console: io.StringIO, 
         other.bind(("127.0.0.1", port))
         with pytest.raises(CannotListen, match=r"UDPTCPPort: cannot bind UDP 127\.0\.0\.1:"):
             await gateway.run()
+
+
+async def test_the_service_manager_hears_of_start_and_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(f"{tmp_path}/notify")
+        systemd.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"{tmp_path}/notify")
+        monkeypatch.setenv("WATCHDOG_USEC", "100000")
+        monkeypatch.delenv("WATCHDOG_PID", raising=False)
+        gateway, _ = server(tmp_path, MediaRelayWorkers="1")
+        running = asyncio.get_running_loop().create_task(gateway.run())
+        heard: list[bytes] = []
+
+        async def until(word: bytes) -> None:
+            async with asyncio.timeout(10):
+                while not heard or not heard[-1].startswith(word):
+                    heard.append(await asyncio.get_running_loop().sock_recv(systemd, 4096))
+
+        await until(b"READY=1")
+        assert heard[-1] == b"READY=1\nSTATUS=waiting for the XMPP server at 127.0.0.1:5275"
+        await until(b"WATCHDOG=1")
+        heard.clear()
+        await until(b"WATCHDOG=1")  # and again
+        gateway.stop()
+        await until(b"STOPPING=1")
+        await running

@@ -34,6 +34,7 @@ from ichat_gw.app.gateway import (
 )
 from ichat_gw.app.local_addresses import address_towards, all_addresses, usable_addresses
 from ichat_gw.app.programs import find_program
+from ichat_gw.app.sd_notify import ServiceNotifier
 from ichat_gw.call.admission import Limits
 from ichat_gw.call.leg import Party
 from ichat_gw.call.transfer_policy import TransferPolicy, host_of
@@ -84,6 +85,7 @@ class Server:
         ]
         self._relays_ready: set[int] = set()
         self._said_ready = False
+        self._notifier = ServiceNotifier()
         self._connector = Child(
             "ichat-gw-jc",
             [self._connector_path],
@@ -123,7 +125,9 @@ class Server:
             async with asyncio.TaskGroup() as group:
                 relays = [group.create_task(relay.run()) for relay in self._relays]
                 connector = group.create_task(self._connector.run())
+                watched = group.create_task(self._stay_watched())
                 await self._stop.wait()
+                self._notifier.stopping()
                 stopping = group.create_task(self._connector.stop())
                 await self._say_goodbye()
                 # Each may have to be killed; all together that must not take longer than one.
@@ -131,6 +135,7 @@ class Server:
                     relay.cancel()
                 await stopping
                 await connector
+                watched.cancel()
         finally:
             self._alarm.set(None)
             if self._link is not None:
@@ -139,7 +144,15 @@ class Server:
                 await self._transports.close()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+            self._notifier.close()
         log.info("stopped")
+
+    async def _stay_watched(self) -> None:
+        """Tell a service manager with a watchdog that this loop turns; one that hangs is ended by it."""
+        if (within := self._notifier.watchdog) is not None:
+            while True:
+                self._notifier.alive()
+                await asyncio.sleep(within / 2)
 
     async def _say_goodbye(self) -> None:
         log.info("stopping", calls=len(self._gateway.calls))
@@ -195,10 +208,19 @@ class Server:
 
     def _say_ready(self) -> None:
         relaying = len(self._relays_ready) == len(self._relays)
-        if relaying and self._gateway.jabber_online and not self._said_ready:
-            self._said_ready = True
-            assert self._transports is not None
-            log.info("ready", sip=", ".join(self._transports.listening))
+        if not relaying or self._said_ready:
+            return
+        if not self._gateway.jabber_online:
+            # A service manager need not wait for it, nor start us again because it is away.
+            settings = self._settings
+            where = f"{settings.jabber_server}:{settings.jabber_component_port}"
+            self._notifier.ready(f"waiting for the XMPP server at {where}")
+            return
+        self._said_ready = True
+        assert self._transports is not None
+        listening = ", ".join(self._transports.listening)
+        log.info("ready", sip=listening)
+        self._notifier.ready(f"serving; SIP at {listening}")
 
     # --- the connector ------------------------------------------------------------------------------------
 
