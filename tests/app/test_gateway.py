@@ -4,7 +4,7 @@ import pytest
 
 from app.world import COMPONENT, IChat, World
 from ichat_gw.addressing.translation import TranslationRule, TranslationRules
-from ichat_gw.app.gateway import StopGateway
+from ichat_gw.app.events import StopGateway
 from ichat_gw.call.cause import Cause
 from ichat_gw.call.leg import Answered, Ended, Party, Place, Rang, Refused
 

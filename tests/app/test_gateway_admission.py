@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from app.world import GATEWAY, SipParty, World
-from ichat_gw.app.gateway import Note
+from ichat_gw.app.events import Note
 from ichat_gw.call.admission import Limits
 from ichat_gw.call.leg import Answered, Ended, Party, Place, Rang, Refused
 from ichat_gw.sip.events import InviteReceived

@@ -4,7 +4,7 @@ import pytest
 
 from app.transferring import CAROL, Carol, ask, with_transfers
 from app.world import GATEWAY, SipParty, World
-from ichat_gw.app.gateway import StopGateway
+from ichat_gw.app.events import StopGateway
 from ichat_gw.call.admission import Limits
 from ichat_gw.call.leg import Answered, Ended, Info, InfoAnswered, Refused
 from ichat_gw.media.relay_messages import Order, Retarget
@@ -237,7 +237,7 @@ def test_not_too_often() -> None:
 def test_whom_the_call_was_transferred_to_counts_by_his_own_host() -> None:
     scene = Scene()
     scene.transfers()
-    (call,) = scene.world.gateway.calls.values()
+    (call,) = scene.world.gateway.calls.live.values()
     assert list(call.hosts.values()) == [CAROL[0]]
     scene.end()
 
@@ -296,7 +296,7 @@ def test_a_call_that_is_not_there_is_not_taken_over() -> None:
 
 def test_a_call_is_not_taken_over_from_a_gateway_that_stops() -> None:
     scene = Scene()
-    scene.world.gateway.stopping = True
+    scene.world.gateway.door.stopping = True
     scene.carol.takes_over(scene.dialog)
     assert not scene.phone.transfers(999)
     scene.transfers()

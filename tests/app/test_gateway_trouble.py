@@ -4,7 +4,7 @@ import pytest
 
 from app.world import COMPONENT, World
 from ichat_gw.addressing.translation import TranslationRule, TranslationRules
-from ichat_gw.app.gateway import ConnectorDied, FromConnector, StopGateway
+from ichat_gw.app.events import ConnectorDied, FromConnector, StopGateway
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import Answered, Ended, Refused
 from ichat_gw.call.media import MediaReady
@@ -93,9 +93,9 @@ def test_connector_and_relay_die_at_any_moment_of_a_call(world: World, moment: f
 
 def test_words_for_what_is_over_change_nothing(world: World) -> None:
     gateway = world.gateway
-    gateway._push(None, [ToCall("n-99", MediaReady(1, "")), FromSession(99, Ended(Ending(Cause.HANGUP)))])
-    gateway._push(None, [SessionGone(99)])
-    assert gateway._work() == []
+    gateway.work.push(None, [ToCall("n-99", MediaReady(1, "")), FromSession(99, Ended(Ending(Cause.HANGUP)))])
+    gateway.work.push(None, [SessionGone(99)])
+    assert gateway._finish() == []
     before = len(world.said)
     for message in (
         NotifyIChatCallProceeding("n-99", "a@b/c"),
@@ -110,7 +110,7 @@ def test_words_for_what_is_over_change_nothing(world: World) -> None:
 def test_words_meant_for_the_other_leg_change_nothing(world: World) -> None:
     world.phone.dial("alice")
     world.run(2.0)
-    (handle,) = world.gateway.calls
+    (handle,) = world.gateway.calls.live
     world.gateway_hears(FromConnector(NotifyIChatCallCancelled(handle)))
     world.run(1.0)
     assert len(world.gateway.calls) == 1
@@ -120,9 +120,9 @@ def test_words_meant_for_the_other_leg_change_nothing(world: World) -> None:
 
 
 def test_a_command_that_nobody_obeys_is_a_bug(world: World) -> None:
-    world.gateway._push(None, [object()])
+    world.gateway.work.push(None, [object()])
     with pytest.raises(AssertionError, match="nobody is there"):
-        world.gateway._work()
+        world.gateway._finish()
 
 
 @pytest.mark.parametrize("blob", ["", "zz", "62706c697374303", encode([])])
@@ -134,7 +134,7 @@ def test_a_request_without_usable_addresses_is_refused(world: World, blob: str) 
     assert isinstance(proceeding, ProceedingIChatCall)
     assert isinstance(rejected, RejectIChatCall)
     assert proceeding.handle == rejected.handle
-    assert not world.gateway.calls
+    assert not world.gateway.calls.live
     assert world.phone.heard == []
 
 
@@ -153,7 +153,7 @@ def test_a_call_that_is_negotiated_with_nobody_there(world: World) -> None:
     """The connector dies between the INVITE and the offer: the request to it is lost, and is answered so."""
     world.phone.dial("alice")
     world.run(0.0015)
-    (handle,) = world.gateway.calls
+    (handle,) = world.gateway.calls.live
     world.gateway.receive(ConnectorDied(), world.now)
     world.run(0.001)
     assert any(isinstance(message, InitiateIChatCall) for message in world.said)
@@ -189,11 +189,11 @@ def test_the_timer_of_a_forgotten_call_is_not_set_again(world: World) -> None:
     """What a bridge has still to say to its legs is passed on after its call is forgotten."""
     world.phone.dial("alice")
     world.run(2.0)
-    (call,) = world.gateway.calls.values()
+    (call,) = world.gateway.calls.live.values()
     world.phone.hang_up()
     world.run(130.0)
     call.bridge._give_up_at = world.now + 1.0
-    world.gateway._touch(call)
+    world.gateway.calls.touch(call)
     world.run(10.0)
     assert world.left_over() == {}
 
@@ -216,8 +216,8 @@ def test_a_trace_knows_which_call_a_session_belongs_to(world: World) -> None:
     gateway = world.gateway
     world.phone.dial("alice")
     world.run(2.0)
-    (handle,) = gateway.calls
-    assert {gateway.call_of(session) for session in gateway._of_session} == {handle}
+    (handle,) = gateway.calls.live
+    assert {gateway.call_of(session) for session in gateway.calls._of_session} == {handle}
     assert gateway.call_of(None) == ""
     assert gateway.call_of(99) == ""
 

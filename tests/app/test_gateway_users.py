@@ -7,7 +7,7 @@ import pytest
 from app.world import COMPONENT, IChat, World
 from ichat_gw.addressing.jid import unescape_localpart
 from ichat_gw.addressing.translation import TranslationRule, TranslationRules
-from ichat_gw.app.gateway import FromConnector, Note, StopGateway
+from ichat_gw.app.events import FromConnector, Note, StopGateway
 from ichat_gw.app.names import calling_user, is_viceroy, party_of
 from ichat_gw.call.leg import Answered, Party
 from ichat_gw.ipc.messages import (
@@ -125,9 +125,9 @@ def test_a_call_to_a_contact_that_we_registered_means_that_user(world: World) ->
 
 def test_the_outcome_of_a_registration_is_noted(world: World) -> None:
     gateway = world.gateway
-    gateway._push(None, [Registered("sip:a@b", 60), Registered("sip:a@b", 0)])
-    gateway._push(None, [RegistrationFailed("sip:a@b", 403, "no", 12.4)])
-    notes = [command for command in gateway._work() if isinstance(command, Note)]
+    gateway.work.push(None, [Registered("sip:a@b", 60), Registered("sip:a@b", 0)])
+    gateway.work.push(None, [RegistrationFailed("sip:a@b", 403, "no", 12.4)])
+    notes = [command for command in gateway._finish() if isinstance(command, Note)]
     assert [note.event for note in notes] == ["registered", "un-registered", "registration failed"]
     assert dict(notes[2].fields)["retry_in"] == 12
 

@@ -16,7 +16,8 @@ from itertools import count
 from xml.etree import ElementTree
 
 from ichat_gw.addressing.translation import TranslationRule, TranslationRules
-from ichat_gw.app.gateway import ConnectorDied, FromConnector, Gateway, GatewayCommand, GatewayConfig, Note
+from ichat_gw.app.events import ConnectorDied, FromConnector, GatewayCommand, Note
+from ichat_gw.app.gateway import Gateway, GatewayConfig
 from ichat_gw.call.admission import Limits
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import (
@@ -476,12 +477,12 @@ class World:
         agent = self.gateway.user_agent
         left = {
             "calls": len(self.gateway.calls),
-            "calling": len(self.gateway._calling),
-            "sessions of calls": len(self.gateway._of_session),
+            "calling": len(self.gateway.calls._calling),
+            "sessions of calls": len(self.gateway.calls._of_session),
             "calls counted": len(self.gateway.admission.live),
             "clients expected": self.gateway.admission.expected,
-            "sessions with clients": len(self.gateway._client_of),
-            "call timers": len(self.gateway._timers),
+            "sessions with clients": len(self.gateway.calls._client_of),
+            "call timers": len(self.gateway.calls._timers),
             "sessions": agent.sessions,
             "transactions": agent.transactions,
             "media sessions": self.gateway.engine.open_sessions,

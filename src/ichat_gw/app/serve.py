@@ -22,16 +22,15 @@ from ichat_gw.addressing.sip_uri import NameAddr, SipUri
 from ichat_gw.addressing.translation import TranslationRules, domain_of
 from ichat_gw.app.children import Child, Exit, StopTimes
 from ichat_gw.app.connector_start import ConnectorStart
-from ichat_gw.app.gateway import (
+from ichat_gw.app.events import (
     ConnectorDied,
     FromConnector,
-    Gateway,
     GatewayCommand,
-    GatewayConfig,
     GatewayEvent,
     Note,
     StopGateway,
 )
+from ichat_gw.app.gateway import Gateway, GatewayConfig
 from ichat_gw.app.local_addresses import address_towards, all_addresses, usable_addresses
 from ichat_gw.app.programs import find_program
 from ichat_gw.app.sd_notify import ServiceNotifier
@@ -167,7 +166,7 @@ class Server:
             self._do(self._gateway.receive(event, self._loop.time()))
 
     def _keep_time(self) -> None:
-        if self._gateway.stopping and self._gateway.idle:
+        if self._gateway.door.stopping and self._gateway.idle:
             self._idle.set()
         self._alarm.set(self._gateway.deadline())
 
@@ -210,7 +209,7 @@ class Server:
         relaying = len(self._relays_ready) == len(self._relays)
         if not relaying or self._said_ready:
             return
-        if not self._gateway.jabber_online:
+        if not self._gateway.door.jabber_online:
             # A service manager need not wait for it, nor start us again because it is away.
             settings = self._settings
             where = f"{settings.jabber_server}:{settings.jabber_component_port}"
