@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 BIN := $(dir $(PYTHON))
 
-.PHONY: check test soak bench lock
+.PHONY: check test soak bench lock docs
 
 check: ## format, lint, types, walls between the rooms
 	$(BIN)ruff format --check src tests bench fuzz
@@ -22,6 +22,9 @@ bench: ## our own delay and CPU, each beside a reference measured in the same ru
 fuzz: ## what reads bytes that anybody can send, a minute for each target
 	for target in sip_message sip_stream; do \
 		PYTHONPATH=src $(PYTHON) -m fuzz $$target -max_total_time=60 -print_final_stats=1 || exit 1; done
+
+docs: ## the site in build/site; a warning is an error, and nothing in it is loaded from another host
+	$(BIN)mkdocs build --strict --quiet
 
 lock: ## rewrite requirements.lock from pyproject.toml
 	$(BIN)uv pip compile --quiet --generate-hashes --extra dev --no-header --universal --python-version 3.11 \
