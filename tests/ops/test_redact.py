@@ -14,6 +14,7 @@ from ichat_gw.ops.redact import (
     REDACTED,
     forget_secrets,
     is_secret_name,
+    overwritten,
     plain,
     register_secret,
     text,
@@ -150,3 +151,23 @@ def test_no_registered_value_survives(around: str, secret: str) -> None:
     register_secret(secret)
     shown = text(f"{around}{secret}{around}")
     assert secret not in shown.replace(REDACTED, "\n") or secret in redact.REDACTED or secret in around * 2
+
+
+def test_a_message_keeps_its_length_when_its_secrets_are_overwritten() -> None:
+    register_secret("schlüssel")
+    register_secret("abcd")
+    message = (
+        'REGISTER sip:example.com SIP/2.0\r\nProxy-Authorization: Digest username="u",\r\n response="0"\r\n'
+        "X: schlüssel, abcd\r\n\r\n"
+    ).encode()
+    shown = overwritten(message)
+    assert len(shown) == len(message)
+    for secret in (b"Digest", b"response", "schlüssel".encode(), b"abcd"):
+        assert secret not in shown
+    assert shown.startswith(b"REGISTER sip:example.com SIP/2.0\r\nProxy-Authorization: [redacted]...")
+    assert shown.endswith(b", [red\r\n\r\n")
+
+
+@given(st.binary())
+def test_what_has_no_secret_is_left_as_it_is(data: bytes) -> None:
+    assert overwritten(data) == data

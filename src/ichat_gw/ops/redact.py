@@ -27,6 +27,8 @@ _IN_MESSAGES = re.compile(
 
 _values: set[str] = set()
 _known: re.Pattern[str] | None = None
+_known_in_bytes: re.Pattern[str] | None = None
+"""The same as `_known`, for bytes of UTF-8 that are read as if each were a character."""
 
 
 def register_secret(value: str) -> None:
@@ -35,19 +37,21 @@ def register_secret(value: str) -> None:
     A value of less than four characters is hidden only where it is all of a field, because it would be
     found in innocent text.
     """
-    global _known  # noqa: PLW0603 - one process has one log
+    global _known, _known_in_bytes  # noqa: PLW0603 - one process has one log
     if not value:
         return
     _values.update((value, escape(value, {"'": "&apos;", '"': "&quot;"})))
     long = sorted((value for value in _values if len(value) >= 4), key=len, reverse=True)
     _known = re.compile("|".join(map(re.escape, long))) if long else None
+    encoded = [value.encode("utf-8", "replace").decode("latin-1") for value in long]
+    _known_in_bytes = re.compile("|".join(map(re.escape, encoded))) if long else None
 
 
 def forget_secrets() -> None:
     """Start over; for tests."""
-    global _known  # noqa: PLW0603
+    global _known, _known_in_bytes  # noqa: PLW0603
     _values.clear()
-    _known = None
+    _known = _known_in_bytes = None
 
 
 @lru_cache(maxsize=1024)
@@ -65,6 +69,28 @@ def text(value: str) -> str:
     if len(value) < 8:
         return value
     return _IN_MESSAGES.sub(lambda found: f"{found[found.lastgroup or 0]}{REDACTED}", value)
+
+
+def overwritten(data: bytes) -> bytes:
+    """A message without the secrets that it contains, and as long as it was.
+
+    So the lengths that it names, and a capture of it, stay right.
+    """
+    # One character for each byte, whatever they are.
+    value = data.decode("latin-1")
+    if _known_in_bytes is not None:
+        value = _known_in_bytes.sub(lambda found: _filled(len(found[0])), value)
+    value = _IN_MESSAGES.sub(_filled_in, value)
+    return value.encode("latin-1")
+
+
+def _filled_in(found: re.Match[str]) -> str:
+    kept = found[found.lastgroup or 0]
+    return kept + _filled(len(found[0]) - len(kept))
+
+
+def _filled(length: int) -> str:
+    return REDACTED[:length].ljust(length, ".")
 
 
 def plain(value: object, depth: int = 0) -> object:
