@@ -42,7 +42,8 @@ from ichat_gw.jabber.events import ConnectorCommand, SendStanza, StanzaReceived,
 from ichat_gw.jabber.ichat.blob import ConnectRecord, encode
 from ichat_gw.jabber.ichat.leg import IChatConfig, ToConnector
 from ichat_gw.jabber.settings import ConnectorConfig
-from ichat_gw.media.engine import EngineConfig, FromWorker, RelayEngine, ToWorker, WorkerLost
+from ichat_gw.media.engine import FromWorker, ToWorker, WorkerLost
+from ichat_gw.media.relay_engine import EngineConfig, RelayEngine
 from ichat_gw.media.relay_messages import Close, Closed, Open, Opened, PartyCounters, Query, Report, Started
 from ichat_gw.sip.events import (
     Flow,

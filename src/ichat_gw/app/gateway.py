@@ -61,7 +61,7 @@ from ichat_gw.ipc.messages import (
     Stop,
 )
 from ichat_gw.jabber.ichat.leg import CalledIChat, CallingIChat, ConnectorLost, IChatConfig, ToConnector, bare
-from ichat_gw.media.engine import MediaFor, MediaOver, RelayEngine, Statistics, ToCall, ToWorker
+from ichat_gw.media.engine import MediaEngine, MediaFor, MediaOver, Statistics, ToCall, ToWorker
 from ichat_gw.sip.events import (
     Dropped,
     FromSession,
@@ -102,7 +102,7 @@ class GatewayConfig:
 class Gateway:
     """The three verbs for a whole gateway. Never raises for anything that comes from a network."""
 
-    def __init__(self, config: GatewayConfig, user_agent: UserAgent, engine: RelayEngine) -> None:
+    def __init__(self, config: GatewayConfig, user_agent: UserAgent, engine: MediaEngine) -> None:
         self.config = config
         self.user_agent = user_agent
         self.engine = engine
@@ -340,8 +340,8 @@ class Gateway:
             case CheckSubscription(to=to, from_=user):
                 allowed = isinstance(route(f"xmpp:{bare(to)}", Network.XMPP, self.config.rules), Route)
                 self.work.push(None, [ToConnector(SendSubscriptionResponse(to, user, allowed))])
-            case JabberConnection(online=online, text=text):
-                self._jabber_connection(online, text)
+            case JabberConnection():
+                self._jabber_connection(message)
             case Log(level=level, text=text):
                 self.work.note(level, "connector", text=text)
             case _:
@@ -356,19 +356,22 @@ class Gateway:
             self.calls.tell_ichat(call, side, message)
 
     def _connector_died(self) -> None:
-        self._jabber_connection(False, "the connector is gone")
+        self._jabber_connection(JabberConnection(False, "the connector is gone"))
+        self.users.connector_died()
         for call in list(self.calls.live.values()):
             for side, leg in call.legs.items():
                 if isinstance(leg, NegotiatedLeg):
                     self.calls.tell_ichat(call, side, ConnectorLost())
 
-    def _jabber_connection(self, online: bool, text: str) -> None:
-        if online:
-            self.users.connected(self.work.now)
+    def _jabber_connection(self, now: JabberConnection) -> None:
+        if now.online:
+            self.users.connected(self.work.now, now.known_in)
         else:
             self.users.disconnected()
-        self.work.note("INFO" if online else "WARNING", "jabber connection", online=online, text=text)
-        self.door.jabber_online = online
+        self.work.note(
+            "INFO" if now.online else "WARNING", "jabber connection", online=now.online, text=now.text
+        )
+        self.door.jabber_online = now.online
 
     # --- registrations ------------------------------------------------------------------------------------
 

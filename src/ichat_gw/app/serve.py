@@ -44,8 +44,9 @@ from ichat_gw.ipc.messages import VERSION, Hello, InitiateIChatCall, Message, No
 from ichat_gw.ipc.net.udp import UdpLink
 from ichat_gw.ipc.seal import Role, SendRefused
 from ichat_gw.jabber.ichat.leg import IChatConfig, ToConnector
-from ichat_gw.media.engine import EngineConfig, FromWorker, RelayEngine, Statistics, ToWorker, WorkerLost
+from ichat_gw.media.engine import FromWorker, Statistics, ToWorker, WorkerLost
 from ichat_gw.media.net.relay import RelayProcess
+from ichat_gw.media.relay_engine import EngineConfig, RelayEngine
 from ichat_gw.media.relay_messages import Started
 from ichat_gw.ops import wire
 from ichat_gw.ops.logging import DEBUG, get_logger, log_as

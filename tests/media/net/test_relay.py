@@ -24,18 +24,17 @@ from ichat_gw.call.media import (
 )
 from ichat_gw.media.engine import (
     EngineCommand,
-    EngineConfig,
     EngineEvent,
     FromWorker,
     MediaFor,
     MediaOver,
-    RelayEngine,
     ToCall,
     ToWorker,
     WorkerLost,
 )
 from ichat_gw.media.net import relay as module
 from ichat_gw.media.net.relay import RelayProcess
+from ichat_gw.media.relay_engine import EngineConfig, RelayEngine
 from ichat_gw.media.relay_messages import Close, Started
 from ichat_gw.media.sdp import SessionDescription
 from tests.media.net.loopback import PATIENCE, Party, free_pair, rtcp, rtp

@@ -26,11 +26,9 @@ from ichat_gw.errors import GatewayError
 from ichat_gw.media.engine import (
     CallCounters,
     EngineCommand,
-    EngineConfig,
     FromWorker,
     MediaFor,
     MediaOver,
-    RelayEngine,
     Statistics,
     StatisticsAsked,
     ToCall,
@@ -38,6 +36,7 @@ from ichat_gw.media.engine import (
     WorkerLost,
 )
 from ichat_gw.media.negotiation import read_audio
+from ichat_gw.media.relay_engine import EngineConfig, RelayEngine
 from ichat_gw.media.relay_messages import (
     Adjust,
     BindFault,
@@ -1037,7 +1036,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.scene.wait(60.0)
         assert (self.scene.engine.open_sessions, self.scene.engine.ports_in_use) == (0, 0)
         assert self.scene.engine.deadline() is None
-        assert not self.scene.engine._at
+        assert not self.scene.engine._circles
         assert not self.scene.engine._calls
 
 

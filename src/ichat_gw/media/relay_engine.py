@@ -1,0 +1,499 @@
+"""The built-in media engine: orders to relay workers of our own.
+
+Each party of a call has a port pair of ours. The pairs of both are reserved with the offer, so that a call
+that has no ports fails before anybody is rung; each pair is opened when our description for its party is
+made, because only then is it known which of our addresses leads there. The ports come back when the worker
+has confirmed that they are closed.
+
+There may be several workers; each call is on the one that had least to do. When one dies, its calls wait for
+the next one and are opened there on the same ports; those that cannot be, or not within `patience` seconds,
+are lost. Calls that begin meanwhile wait, too.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from ichat_gw.call.cause import Cause, Ending
+from ichat_gw.call.media import (
+    MediaLost,
+    MediaOffer,
+    MediaReady,
+    MediaRefused,
+    MediaRelease,
+    Side,
+)
+from ichat_gw.clock import Timers
+from ichat_gw.errors import GatewayError
+from ichat_gw.media.engine import (
+    CallCounters,
+    EngineCommand,
+    EngineEvent,
+    EngineStatus,
+    FromWorker,
+    MediaFor,
+    MediaOver,
+    PartStatus,
+    Statistics,
+    StatisticsAsked,
+    ToCall,
+    ToWorker,
+    WorkerLost,
+)
+from ichat_gw.media.exchange import (
+    Asked,
+    CannotMeet,
+    Circles,
+    Exchange,
+    Party,
+    Reach,
+    Request,
+    refusal,
+)
+from ichat_gw.media.negotiation import LocalSession, NotAcceptable
+from ichat_gw.media.ports import NoPortLeft, PortPool
+from ichat_gw.media.relay_messages import (
+    Adjust,
+    BindFault,
+    Close,
+    Closed,
+    Open,
+    Opened,
+    OpenFailed,
+    Order,
+    Query,
+    Report,
+    Retarget,
+    Silent,
+    Started,
+    WorkerReply,
+)
+from ichat_gw.media.relay_orders import adjust, retarget
+from ichat_gw.media.sdp import InvalidSdp
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """What the engine must know; times in seconds."""
+
+    first_port: int
+    """MediaRelayPortRangeMin."""
+    last_port: int
+    """MediaRelayPortRangeMax."""
+    filtered: frozenset[int] = frozenset()
+    """CodecIdFilterList: payload types taken out of offers."""
+    port_rest: float = 2.0
+    """How long a port pair rests after use."""
+    learning_window: float = 5.0
+    """How long after an offer/answer a source that SDP cannot name truthfully may be learnt."""
+    workers: int = 1
+    """MediaRelayWorkers: how many there are, numbered from 0."""
+    media_timeout: float = 0.0
+    """MediaTimeout: how long a party that is not on hold may send nothing; 0: for ever."""
+    patience: float = 2.0
+    """How long the worker may take to open or close ports."""
+
+
+@dataclass(slots=True)
+class _Party(Party):
+    """A party, and what its worker knows of it."""
+
+    port: int = 0
+    targeted: Retarget | None = None
+    adjusted: Adjust | None = None
+    """What the worker was last told of it."""
+
+
+@dataclass(slots=True)
+class _Call:
+    """The media of one call."""
+
+    handle: str
+    session: int
+    worker: int
+    exchange: Exchange[_Party]
+    established: bool = False
+    """Its first request has been met, so the bridge relies on it."""
+    asked: Asked | None = None
+    """What waits for ports to be opened."""
+    opening: Side | None = None
+    """Whose ports those are."""
+    queue: deque[Request] = field(default_factory=deque)
+    reopening: set[Side] = field(default_factory=set)
+    """Whose ports went down with a worker and are not yet open at the next one."""
+    lost_by: str = ""
+    """How that worker ended."""
+    ordered: bool = False
+    """The worker has been told to open something for it."""
+    closing: bool = False
+
+    @property
+    def parties(self) -> dict[Side, _Party]:
+        """Both ends of it."""
+        return self.exchange.parties
+
+
+class RelayEngine:
+    """All calls' media, over the relay workers: a `MediaEngine`.
+
+    `local_address` is that of `exchange.Reach`. `rng` must not be guessable in production
+    (`random.SystemRandom`). Raises `EmptyPortRange` when the range has no port pair.
+    """
+
+    def __init__(self, config: EngineConfig, local_address: Callable[[str], str], rng: Random) -> None:
+        self._config = config
+        self._reach = Reach(local_address)
+        self._rng = rng
+        self._ports = PortPool(config.first_port, config.last_port, rng, rest=config.port_rest)
+        self._calls: dict[str, _Call] = {}
+        self._sessions: dict[int, _Call] = {}
+        self._circles: Circles[_Party] = Circles()
+        self._queries: dict[int, tuple[str, int]] = {}
+        self._last_session = 0
+        self._ready: dict[int, Started] = {}
+        self._busy = [0] * config.workers
+        """How many sessions each worker has."""
+        self._timers: Timers[int] = Timers()
+        self._out: list[EngineCommand] = []
+
+    @property
+    def open_sessions(self) -> int:
+        """How many calls hold ports, those that are being closed included."""
+        return len(self._sessions)
+
+    @property
+    def ports_in_use(self) -> int:
+        """How many port pairs are taken."""
+        return self._ports.in_use
+
+    @property
+    def ready(self) -> bool:
+        """Whether every worker lives."""
+        return len(self._ready) == self._config.workers
+
+    def status(self) -> EngineStatus:
+        """How the workers are now."""
+        parts = []
+        for number, calls in enumerate(self._busy):
+            name, started = f"relay worker {number}", self._ready.get(number)
+            if started is None:
+                parts.append(PartStatus(name, False, calls))
+            else:
+                parts.append(PartStatus(name, True, calls, started.loop, started.process))
+        return EngineStatus("builtin", tuple(parts), self._ports.in_use)
+
+    def receive(self, event: EngineEvent, now: float) -> list[EngineCommand]:
+        """Hear one event; say what is to be done about it."""
+        match event:
+            case MediaFor(handle, request):
+                if isinstance(request, MediaRelease):
+                    self._release(handle, now)
+                else:
+                    self._request(handle, request, now)
+            case StatisticsAsked(handle, query):
+                self._ask_statistics(handle, query)
+            case FromWorker(reply, worker):
+                self._worker_said(worker, reply, now)
+            case WorkerLost(text, worker):
+                self._worker_lost(worker, text, now)
+            case _:
+                pass  # from an rtpengine that is not ours
+        out, self._out = self._out, []
+        return out
+
+    def deadline(self) -> float | None:
+        """When the worker has taken too long over something."""
+        return self._timers.deadline()
+
+    def expire(self, now: float) -> list[EngineCommand]:
+        """Stop waiting for the worker where it is time."""
+        for session in self._timers.due(now):
+            call = self._sessions[session]
+            if call.closing:
+                self._forget(call, None, now)
+            elif call.reopening:
+                self._lose(call, f"the relay worker is gone: {call.lost_by}", now)
+            else:
+                silent = CannotMeet(Cause.MEDIA_FAILED, "the relay worker does not answer")
+                self._cannot_open(call, silent, now)
+        out, self._out = self._out, []
+        return out
+
+    # --- requests -----------------------------------------------------------------------------------------
+
+    def _request(self, handle: str, request: Request, now: float) -> None:
+        call = self._calls.get(handle)
+        try:
+            if isinstance(request, MediaOffer):
+                if call is not None:
+                    raise CannotMeet(Cause.MEDIA_FAILED, "media has been offered for this call already")
+                call = self._reserve(handle, now)
+            elif call is None:
+                raise CannotMeet(Cause.MEDIA_FAILED, "no media is reserved for this call")
+        except CannotMeet as error:
+            self._out.append(ToCall(handle, refusal(request, error)))
+            return
+        call.queue.append(request)
+        self._advance(call, now)
+
+    def _reserve(self, handle: str, now: float) -> _Call:
+        """A new call with a port pair for each party."""
+        taken: list[int] = []
+        try:
+            for _ in Side:
+                taken.append(self._ports.take(now))
+        except NoPortLeft as error:
+            for port in taken:
+                self._ports.give_back(port, now, used=False)
+            raise CannotMeet(Cause.NO_RESOURCES, str(error)) from error
+        self._last_session += 1
+        parties = {side: _Party(port=port) for side, port in zip(Side, taken, strict=True)}
+        exchange = Exchange(parties, self._rng, self._reaches, self._config.filtered)
+        # One that lives rather than one that is being started, then the one with the fewest calls.
+        worker = min(
+            range(self._config.workers), key=lambda each: (each not in self._ready, self._busy[each], each)
+        )
+        self._busy[worker] += 1
+        call = _Call(handle, self._last_session, worker, exchange)
+        self._calls[handle] = self._sessions[call.session] = call
+        return call
+
+    def _reaches(self, address: str, towards: str) -> bool:
+        return self._reach.choose(towards, None) == address
+
+    def _advance(self, call: _Call, now: float) -> None:
+        """Meet what is asked of `call`, until something must be waited for."""
+        while call.queue and call.asked is None and not call.closing:
+            request = call.queue.popleft()
+            try:
+                asked = call.exchange.read(request)
+                self._circles.check(call.exchange, asked)
+                side = call.exchange.wants_ports(asked)
+                if side is None:
+                    self._meet(call, asked)
+                else:
+                    self._open_for(call, side, asked, now)
+            except (CannotMeet, InvalidSdp, NotAcceptable) as error:
+                self._fail(call, request, error, now)
+
+    def _meet(self, call: _Call, asked: Asked) -> None:
+        """Everything is there: negotiate, tell the worker, reply."""
+        met = call.exchange.meet(asked)
+        self._point(call, met.moved)
+        call.established = True
+        self._out.append(ToCall(call.handle, MediaReady(asked.request.request, met.sdp)))
+
+    # --- ports --------------------------------------------------------------------------------------------
+
+    def _open_for(self, call: _Call, side: Side, asked: Asked, now: float) -> None:
+        """Open the ports of the party that is to get our description."""
+        party = call.parties[side]
+        address = self._reach.choose(asked.towards, call.exchange.audio_of(side, asked))
+        call.exchange.give_ports(side, address, party.port)
+        self._circles.add((address, party.port), call.exchange, side)
+        self._timers.set(call.session, now + self._config.patience)
+        call.asked, call.opening = asked, side
+        self._open(call, side)
+
+    def _open(self, call: _Call, side: Side) -> None:
+        """Tell the worker, if there is one; else it is told when it has started."""
+        local = call.parties[side].local
+        if call.worker in self._ready and local is not None:
+            call.ordered = True
+            self._order(call, Open(call.session, side, local.address, local.port))
+
+    def _opened(self, call: _Call, now: float) -> None:
+        """The ports that a request waits for are open."""
+        assert call.opening is not None
+        call.parties[call.opening].opened = True
+        asked = self._stop_waiting(call)
+        try:
+            self._meet(call, asked)
+        except NotAcceptable as error:
+            self._fail(call, asked.request, error, now)
+        self._advance(call, now)
+
+    def _cannot_open(self, call: _Call, error: CannotMeet, now: float) -> None:
+        """The ports that a request waits for will not be there; a later request may try again."""
+        assert call.opening is not None
+        party = call.parties[call.opening]
+        assert party.local is not None
+        self._circles.remove((party.local.address, party.port))
+        party.local = None
+        asked = self._stop_waiting(call)
+        self._fail(call, asked.request, error, now)
+        self._advance(call, now)
+
+    def _stop_waiting(self, call: _Call) -> Asked:
+        """Ports are open, or will not be. The request that waited for them."""
+        assert call.asked is not None
+        asked, call.asked, call.opening = call.asked, None, None
+        self._timers.clear(call.session)
+        return asked
+
+    def _open_failed(self, call: _Call, failed: OpenFailed, now: float) -> None:
+        party = call.parties[failed.side]
+        assert party.local is not None
+        address = party.local.address
+        text = f"{address}, ports {party.port} and {party.port + 1}: {failed.text}"
+        if failed.fault is not BindFault.PORT:
+            cause = Cause.NO_RESOURCES if failed.fault is BindFault.RESOURCES else Cause.MEDIA_FAILED
+            self._cannot_open(call, CannotMeet(cause, text), now)
+            return
+        try:
+            port = self._ports.take(now)
+        except NoPortLeft as error:
+            self._cannot_open(call, CannotMeet(Cause.NO_RESOURCES, f"{text}; {error}"), now)
+            return
+        self._circles.remove((address, party.port))
+        self._ports.set_aside(party.port, now)
+        party.port = port
+        party.local = LocalSession(party.local.id, address, port)
+        self._circles.add((address, port), call.exchange, failed.side)
+        self._open(call, failed.side)
+
+    # --- telling the worker -------------------------------------------------------------------------------
+
+    def _point(self, call: _Call, moved: tuple[Side, ...]) -> None:
+        """Point the relay at where the parties that have moved say they are; tell it what else is new."""
+        for side in moved:
+            party = call.parties[side]
+            order = retarget(call.session, side, party, self._config.learning_window)
+            # On hold without an address it stays where it was.
+            if order is not None:
+                party.targeted = order
+                self._order(call, order)
+        for side in Side:
+            party, partner = call.parties[side], call.parties[side.other]
+            adjusted = adjust(call.session, side, party, partner, self._config.media_timeout)
+            if adjusted is not None and adjusted != (party.adjusted or Adjust(call.session, side, True)):
+                party.adjusted = adjusted
+                self._order(call, adjusted)
+
+    def _order(self, call: _Call, order: Order) -> None:
+        """While there is no worker nothing is said: the next one is told all that holds then (`_reopen`)."""
+        if call.worker in self._ready:
+            self._out.append(ToWorker(order, call.worker))
+
+    # --- the end, and failures ----------------------------------------------------------------------------
+
+    def _release(self, handle: str, now: float) -> None:
+        call = self._calls.get(handle)
+        if call is not None:
+            self._close(call, now)
+
+    def _close(self, call: _Call, now: float) -> None:
+        """The bridge has no more to do with this call."""
+        del self._calls[call.handle]
+        call.closing = True
+        call.asked = call.opening = None
+        call.queue.clear()
+        if call.worker in self._ready and call.ordered:
+            self._timers.set(call.session, now + self._config.patience)
+            self._order(call, Close(call.session))
+        else:
+            self._forget(call, None, now)
+
+    def _forget(self, call: _Call, counters: CallCounters | None, now: float) -> None:
+        """Nothing of this call is open any more."""
+        self._timers.clear(call.session)
+        del self._sessions[call.session]
+        self._busy[call.worker] -= 1
+        for party in call.parties.values():
+            if party.local is not None:
+                self._circles.remove((party.local.address, party.port))
+            self._ports.give_back(party.port, now, used=call.ordered)
+        self._out.append(MediaOver(call.handle, counters))
+
+    def _fail(self, call: _Call, request: Request, error: GatewayError, now: float) -> None:
+        """What is asked of `call` cannot be met. Nobody relies on a call whose offer was refused."""
+        self._out.append(ToCall(call.handle, refusal(request, error)))
+        if not call.established:
+            self._close(call, now)
+
+    # --- the worker ---------------------------------------------------------------------------------------
+
+    def _worker_said(self, worker: int, reply: WorkerReply, now: float) -> None:
+        if isinstance(reply, Started):
+            self._ready[worker] = reply
+            for call in self._sessions.values():
+                if call.worker == worker:
+                    self._reopen(call)
+            return
+        known = self._sessions.get(reply.session)
+        match reply:
+            case Report(_, query, caller, callee):
+                if (asked := self._queries.pop(query, None)) is not None:
+                    self._out.append(Statistics(asked[0], query, CallCounters(caller, callee)))
+            case Closed(_, caller, callee):
+                if known is not None and known.closing:
+                    self._forget(known, CallCounters(caller, callee), now)
+            case Opened(_, side):
+                if known is not None and side in known.reopening:
+                    self._reopened(known, side, now)
+                elif known is not None and known.opening is side:
+                    self._opened(known, now)
+            case Silent(_, side):
+                if known is not None and not known.closing:
+                    text = f"nothing from the {side.value} for {self._config.media_timeout:g} s"
+                    lost = MediaLost(Ending(Cause.MEDIA_TIMEOUT, text=text))
+                    self._out.append(ToCall(known.handle, lost))
+            case OpenFailed(_, side):
+                if known is not None and side in known.reopening:
+                    self._lose(known, f"a new relay worker cannot open its ports: {reply.text}", now)
+                elif known is not None and known.opening is side:
+                    self._open_failed(known, reply, now)
+
+    def _worker_lost(self, worker: int, text: str, now: float) -> None:
+        self._ready.pop(worker, None)
+        for call in [each for each in self._sessions.values() if each.worker == worker]:
+            if call.closing:
+                self._forget(call, None, now)
+                continue
+            opened = {side for side, party in call.parties.items() if party.opened}
+            if opened and not call.reopening:
+                self._timers.set(call.session, now + self._config.patience)
+            call.reopening, call.lost_by = opened, text
+        for query, (handle, asked) in list(self._queries.items()):
+            if asked == worker:
+                del self._queries[query]
+                self._out.append(Statistics(handle, query, None))
+
+    def _reopen(self, call: _Call) -> None:
+        """A new worker is there: tell it all that the last one knew."""
+        for side in Side:
+            if side in call.reopening:
+                self._open(call, side)
+        for party in call.parties.values():
+            for order in (party.targeted, party.adjusted):
+                if order is not None and call.reopening:
+                    self._order(call, order)
+        if call.opening is not None:
+            self._open(call, call.opening)
+
+    def _reopened(self, call: _Call, side: Side, now: float) -> None:
+        """The ports of `side` are open again."""
+        call.reopening.remove(side)
+        if call.opening is not None:
+            self._timers.set(call.session, now + self._config.patience)
+        elif not call.reopening:
+            self._timers.clear(call.session)
+
+    def _lose(self, call: _Call, text: str, now: float) -> None:
+        """The media of `call` is gone for good."""
+        lost = Ending(Cause.MEDIA_FAILED, text=text)
+        waiting = [*([call.asked.request] if call.asked is not None else []), *call.queue]
+        for request in waiting:
+            self._out.append(ToCall(call.handle, MediaRefused(request.request, lost)))
+        self._out.append(ToCall(call.handle, MediaLost(lost)))
+        call.reopening.clear()
+        self._close(call, now)
+
+    def _ask_statistics(self, handle: str, query: int) -> None:
+        call = self._calls.get(handle)
+        if call is None or call.worker not in self._ready:
+            self._out.append(Statistics(handle, query, None))
+        else:
+            self._queries[query] = handle, call.worker
+            self._order(call, Query(call.session, query))
