@@ -152,3 +152,37 @@ def test_a_bad_path_is_not_looked_for() -> None:
     faults, _ = check("TLSCertificate = a\x07b")
     assert len(faults) == 1
     assert "cannot be printed" in faults[0]
+
+
+OPEN = (
+    "HttpAddress: the status page at 0.0.0.0 would be open to everybody; set HttpAuth = on and choose "
+    "HttpAuthPwd"
+)
+KNOWN = (
+    "the password of the status page is the default, 'admin', which everybody knows; choose one with "
+    "HttpAuthPwd, or set HttpPort = 0"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("HttpAuth = on", [f"gw.config:7: HttpAuth: {KNOWN}"]),
+        ("HttpAuth = on\nHttpAuthPwd = admin", [f"gw.config:8: HttpAuthPwd: {KNOWN}"]),
+        ("HttpAuth = on\nHttpAuthPwd = geheim", []),
+        ("HttpAuth = on\nHttpPort = 0", []),
+        ("HttpAddress = 0.0.0.0", [f"gw.config:7: {OPEN}"]),
+        ("HttpAddress = 0.0.0.0\nHttpPort = 0", []),
+        ("HttpAddress = 0.0.0.0\nHttpAuth = on\nHttpAuthPwd = geheim", []),
+        ("HttpAddress = ::1", []),
+        ("HttpAuthPwd = admin", []),
+    ],
+)
+def test_the_status_page_is_not_open_to_all(text: str, faults: list[str]) -> None:
+    assert check(text) == (faults, [])
+
+
+def test_a_bad_setting_of_the_status_page_is_one_fault() -> None:
+    faults, _ = check("HttpAddress = everywhere\nHttpAuth = on")
+    assert len(faults) == 1
+    assert "HttpAddress" in faults[0]

@@ -1,6 +1,7 @@
 """Faults that no setting has alone: one port for two services, a range too small, a missing file."""
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 from itertools import combinations
 from pathlib import Path
 
@@ -18,6 +19,10 @@ _SERVICES = {
     "http_port": ("TCP",),
 }
 """The ports that we listen at, by field, with the transports."""
+
+_STATUS = ("http_port", "http_address", "http_auth", "http_auth_pwd")
+DEFAULT_PASSWORD = "admin"
+"""HttpAuthPwd's of the original."""
 
 _RANGE = ("media_relay_port_range_min", "media_relay_port_range_max")
 _TLS_FILES = ("tls_certificate", "tls_private_key", "tls_dh_params_filename", "tls_ca_file")
@@ -44,6 +49,7 @@ class Check:
             path = getattr(self._settings, field)
             if path is not None and field not in self._bad:
                 yield from self._unreadable(field, path)
+        yield from self._open_page()
 
     def warnings(self) -> Iterator[Problem]:
         """Yield what may be meant, but does not look so."""
@@ -52,7 +58,8 @@ class Check:
             yield self._problem(_RANGE, what, "no call can be relayed")
 
     def _shared_ports(self) -> Iterator[Problem]:
-        ports = {field: getattr(self._settings, field) for field in _SERVICES if field not in self._bad}
+        chosen = {field: getattr(self._settings, field) for field in _SERVICES if field not in self._bad}
+        ports = {field: port for field, port in chosen.items() if port}
         for pair in combinations(ports, 2):
             first, last = sorted(pair, key=self._rank)
             shared = [transport for transport in _SERVICES[first] if transport in _SERVICES[last]]
@@ -82,6 +89,21 @@ class Check:
         except OSError as error:
             what = f"{str(path)!r} cannot be read: {error.strerror}"
             yield self._problem((field,), what, "needed: the path of a PEM file that this user may read")
+
+    def _open_page(self) -> Iterator[Problem]:
+        """Everybody's calls are on the status page: nobody may serve it to all by accident."""
+        settings = self._settings
+        if not settings.http_port or self._bad.intersection(_STATUS):
+            return
+        if not settings.http_auth:
+            if not ip_address(settings.http_address).is_loopback:
+                what = f"the status page at {settings.http_address} would be open to everybody"
+                yield self._problem(_STATUS, what, "set HttpAuth = on and choose HttpAuthPwd")
+        elif settings.http_auth_pwd.get_secret_value() == DEFAULT_PASSWORD:
+            what = (
+                f"the password of the status page is the default, {DEFAULT_PASSWORD!r}, which everybody knows"
+            )
+            yield self._problem(_STATUS, what, "choose one with HttpAuthPwd, or set HttpPort = 0")
 
     def _range(self) -> tuple[int, int]:
         return self._settings.media_relay_port_range_min, self._settings.media_relay_port_range_max

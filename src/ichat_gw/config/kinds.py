@@ -212,6 +212,7 @@ ON_OFF = Kind(
     write=lambda value: "on" if value else "off",
 )
 PORT = whole(1, 65535, metavar="PORT")
+PORT_OR_NONE = whole(0, 65535, metavar="PORT")
 IP_ADDRESS = Kind("an IPv4 or IPv6 address of this machine", "ADDRESS", _ip_address)
 IP_ADDRESSES = Kind(
     "IP addresses separated by commas", "ADDRESSES", _ip_addresses, takes_blank=True, write=_write_list

@@ -60,6 +60,8 @@ class Row:
     """What the sample file gives, where that is not the default."""
     new: bool = False
     """Not known to the original."""
+    live: bool = False
+    """Whether a change takes effect at a reload (`ichat_gw.app.reload`); otherwise at the next start."""
 
 
 _DAY = 86400
@@ -634,11 +636,48 @@ class Settings(BaseModel):
         ),
     ] = "ichat-gw-jc"
     http_port: Annotated[
-        int, Row(Section.STATUS, "HttpPort", kinds.PORT, "The TCP port of the status page.")
+        int,
+        Row(
+            Section.STATUS,
+            "HttpPort",
+            kinds.PORT_OR_NONE,
+            "The TCP port of the status page, the JSON API and the metrics. 0: they are not served.",
+        ),
     ] = 5090
+    http_address: Annotated[
+        str,
+        Row(
+            Section.STATUS,
+            "HttpAddress",
+            kinds.IP_ADDRESS,
+            "The local address that the status page is bound to; `0.0.0.0` or `::` binds all adapters. Any "
+            "other than a loopback address needs `HttpAuth`. The page is not encrypted: from elsewhere, "
+            "read it through a tunnel or a reverse proxy that speaks TLS.",
+            new=True,
+        ),
+    ] = "127.0.0.1"
+    http_hosts: Annotated[
+        tuple[str, ...],
+        Row(
+            Section.STATUS,
+            "HttpHosts",
+            kinds.DOMAINS,
+            "The names by which browsers reach the status page, beside `localhost` and IP addresses: that of "
+            "a reverse proxy, say. A request for any other name is refused, so that no web site can have a "
+            "visitor's browser read the page under a name of its own (DNS rebinding).",
+            default_words="none",
+            new=True,
+        ),
+    ] = ()
     http_auth: Annotated[
         bool,
-        Row(Section.STATUS, "HttpAuth", kinds.ON_OFF, "Whether the status page asks for a password."),
+        Row(
+            Section.STATUS,
+            "HttpAuth",
+            kinds.ON_OFF,
+            "Whether the status page asks for a password (HTTP Basic; any user name will do). Without, "
+            "everybody who has an account on this machine can read it.",
+        ),
     ] = False
     http_auth_pwd: Annotated[
         SecretStr,
@@ -646,7 +685,7 @@ class Settings(BaseModel):
             Section.STATUS,
             "HttpAuthPwd",
             kinds.SECRET,
-            "The password of the status page.",
+            "The password of the status page. One must be chosen: with `HttpAuth` the default is refused.",
             default_words="`admin`, as the original has it",
         ),
     ] = SecretStr("admin")
