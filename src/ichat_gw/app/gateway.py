@@ -340,8 +340,8 @@ class Gateway:
             case CheckSubscription(to=to, from_=user):
                 allowed = isinstance(route(f"xmpp:{bare(to)}", Network.XMPP, self.config.rules), Route)
                 self.work.push(None, [ToConnector(SendSubscriptionResponse(to, user, allowed))])
-            case JabberConnection():
-                self._jabber_connection(message)
+            case JabberConnection(online=online, text=text):
+                self._jabber_connection(online, text)
             case Log(level=level, text=text):
                 self.work.note(level, "connector", text=text)
             case _:
@@ -356,22 +356,19 @@ class Gateway:
             self.calls.tell_ichat(call, side, message)
 
     def _connector_died(self) -> None:
-        self._jabber_connection(JabberConnection(False, "the connector is gone"))
-        self.users.connector_died()
+        self._jabber_connection(False, "the connector is gone")
         for call in list(self.calls.live.values()):
             for side, leg in call.legs.items():
                 if isinstance(leg, NegotiatedLeg):
                     self.calls.tell_ichat(call, side, ConnectorLost())
 
-    def _jabber_connection(self, now: JabberConnection) -> None:
-        if now.online:
-            self.users.connected(self.work.now, now.known_in)
+    def _jabber_connection(self, online: bool, text: str) -> None:
+        if online:
+            self.users.connected(self.work.now)
         else:
             self.users.disconnected()
-        self.work.note(
-            "INFO" if now.online else "WARNING", "jabber connection", online=now.online, text=now.text
-        )
-        self.door.jabber_online = now.online
+        self.work.note("INFO" if online else "WARNING", "jabber connection", online=online, text=text)
+        self.door.jabber_online = online
 
     # --- registrations ------------------------------------------------------------------------------------
 
