@@ -91,6 +91,16 @@ class RefuseReoffer:
 
 
 @dataclass(frozen=True, slots=True)
+class Reoffer:
+    """Propose another session description to the party of an established leg.
+
+    Wants `ReofferAnswered` or `ReofferRefused`, and no second one before that.
+    """
+
+    sdp: Sdp
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptTransfer:
     """Whom `TransferAsked` named is called for the other party; `TransferProgress` tells how that goes."""
 
@@ -144,6 +154,7 @@ LegCommand: TypeAlias = (
     | End
     | AcceptReoffer
     | RefuseReoffer
+    | Reoffer
     | AcceptTransfer
     | RefuseTransfer
     | TransferProgress
@@ -189,6 +200,20 @@ class Reoffered:
 
 
 @dataclass(frozen=True, slots=True)
+class ReofferAnswered:
+    """The party accepts what `Reoffer` proposed; `sdp` is its answer."""
+
+    sdp: Sdp
+
+
+@dataclass(frozen=True, slots=True)
+class ReofferRefused:
+    """The party does not accept it, or it could not be proposed now (status 491); all is as it was."""
+
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A party ended the leg: gave up before the answer, or hung up after it. The leg is over."""
 
@@ -208,5 +233,15 @@ class TransferAsked:
 
 
 LegEvent: TypeAlias = (
-    Rang | Answered | Refused | Confirmed | Reoffered | Ended | TransferAsked | Info | InfoAnswered
+    Rang
+    | Answered
+    | Refused
+    | Confirmed
+    | Reoffered
+    | ReofferAnswered
+    | ReofferRefused
+    | Ended
+    | TransferAsked
+    | Info
+    | InfoAnswered
 )

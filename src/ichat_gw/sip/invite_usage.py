@@ -8,8 +8,8 @@ the 2xx to the first INVITE, sent or received, and ends with BYE, sent or receiv
     closed    BYE has been sent or received
 
 Only one offer of theirs is open at a time, in an INVITE or an UPDATE (RFC 3311). It is pending until the
-bridge answers it; then the 2xx to an INVITE is repeated until the ACK. The only offers of our own are those
-in a 2xx to an INVITE without one, and those of `session_refresh`.
+bridge answers it; then the 2xx to an INVITE is repeated until the ACK. The offers of our own are those in a
+2xx to an INVITE without one, and those of `session_refresh`: refreshes, and what the bridge proposes.
 
     theirs comes while                          INVITE               UPDATE with offer   UPDATE without
     an offer of theirs is pending               500 Retry-After      500 Retry-After     200
@@ -29,7 +29,10 @@ from ichat_gw.call.leg import (
     InfoAnswered,
     LegCommand,
     RefuseTransfer,
+    Reoffer,
+    ReofferAnswered,
     Reoffered,
+    ReofferRefused,
     Sdp,
     TransferProgress,
 )
@@ -145,6 +148,9 @@ class InviteUsage:
             status = ending.sip_status
             # These two would end the dialog for the other side (section 12.2.1.2).
             status = 488 if status in (408, 481) else status
+            if ending.status == 491:
+                # What they asked collided at the far side: they know what to do then (section 14.1).
+                status = 491
             self._answer(transaction, status, *self._replies.warning(status, ending))
 
     def end(self, ending: Ending) -> None:
@@ -161,8 +167,10 @@ class InviteUsage:
         self._info.learn(message)
 
     def command(self, command: LegCommand) -> None:
-        """Do what concerns neither the session's descriptions nor its end."""
+        """Do what is neither the answer to an offer of theirs nor the end."""
         match command:
+            case Reoffer(sdp):
+                self._refresh.reoffer(sdp)
             case Info():
                 self._info.send(command)
             case InfoAnswered():
@@ -215,7 +223,8 @@ class InviteUsage:
         self._stop_repeating()
         if self._phase is _Phase.CLOSING:
             self._say_bye()
-        elif not waiting.wants_answer:
+            return
+        if not waiting.wants_answer:
             if waiting.is_first:
                 self._session.say(Confirmed())
         elif (answer := sdp_of(ack)) is not None:
@@ -223,6 +232,7 @@ class InviteUsage:
             self._session.say(Confirmed(answer))
         else:
             self.lost(Ending(Cause.MALFORMED, text="ACK without the answer to our offer"))
+        self._refresh.go_on()
 
     def told(self, transaction: Transaction, response: Response) -> None:
         """Hear a response to a request of ours in this dialog."""
@@ -261,6 +271,19 @@ class InviteUsage:
     def is_quiet(self) -> bool:
         """Whether no request of theirs is open, and none of our 2xx waits for its ACK."""
         return self._pending is None and self._unacknowledged is None
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether a request of theirs is open."""
+        return self._pending is not None
+
+    def tell(self, event: ReofferAnswered | ReofferRefused) -> None:
+        """Tell the bridge how a re-offer ended."""
+        self._session.say(event)
+
+    def changed(self, ours: Sdp, theirs: Sdp) -> None:
+        """Take that a re-offer has changed both descriptions."""
+        self.sdp, self._remote_sdp = ours, theirs
 
     def lost(self, ending: Ending) -> None:
         """End the session from this side, though nobody here hung up."""
@@ -332,6 +355,7 @@ class InviteUsage:
                 self._stop_repeating()
                 if waiting.is_first:
                     self._session.say(Confirmed())
+            self._refresh.give_way()
             return True
         return False
 
