@@ -26,6 +26,8 @@ fuzz: ## what reads bytes that anybody can send, a minute for each target
 docs: ## the site in build/site; a warning is an error, and nothing in it is loaded from another host
 	$(BIN)mkdocs build --strict --quiet
 
-lock: ## rewrite requirements.lock from pyproject.toml
+lock: ## rewrite from pyproject.toml what developers install, and of the same versions what operators do
 	$(BIN)uv pip compile --quiet --generate-hashes --extra dev --no-header --universal --python-version 3.11 \
 		-o requirements.lock pyproject.toml
+	$(BIN)uv pip compile --quiet --generate-hashes --extra build --no-header --universal --python-version 3.11 \
+		--constraint requirements.lock -o requirements-run.lock pyproject.toml
