@@ -1,0 +1,1 @@
+"""The status page: API values in, HTML out. Pure; `ichat_gw.app.http` serves it."""
