@@ -95,7 +95,7 @@ def test_words_for_what_is_over_change_nothing(world: World) -> None:
     gateway = world.gateway
     gateway.work.push(None, [ToCall("n-99", MediaReady(1, "")), FromSession(99, Ended(Ending(Cause.HANGUP)))])
     gateway.work.push(None, [SessionGone(99)])
-    assert gateway._finish() == []
+    assert gateway._finish() == [SessionGone(99)]
     before = len(world.said)
     for message in (
         NotifyIChatCallProceeding("n-99", "a@b/c"),

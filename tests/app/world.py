@@ -16,6 +16,7 @@ from itertools import count
 from xml.etree import ElementTree
 
 from ichat_gw.addressing.translation import TranslationRule, TranslationRules
+from ichat_gw.app.call_events import CALL_EVENTS, CallEvent
 from ichat_gw.app.events import ConnectorDied, FromConnector, GatewayCommand, Note
 from ichat_gw.app.gateway import Gateway, GatewayConfig
 from ichat_gw.call.admission import Limits
@@ -278,6 +279,7 @@ class World:
     """What the gateway told the connector."""
     told: list[Message] = field(default_factory=list)
     """What the connector told the gateway."""
+    events: list[CallEvent] = field(default_factory=list)
     wire: Counter[str] = field(default_factory=Counter)
     port_range: tuple[int, int] = (8000, 8099)
     rules: TranslationRules = RULES
@@ -380,6 +382,8 @@ class World:
                     self._relay_does(order)
                 case Note():
                     self.notes.append(command)
+                case _ if isinstance(command, CALL_EVENTS):
+                    self.events.append(command)
                 case _:
                     raise AssertionError(command)
 

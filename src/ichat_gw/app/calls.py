@@ -6,6 +6,7 @@ brought to the bridge here, and what the bridge commands is brought to its leg.
 
 from dataclasses import dataclass
 
+from ichat_gw.app.call_events import CallBegan, Joined, Moved
 from ichat_gw.app.names import plain
 from ichat_gw.app.work import Work
 from ichat_gw.call.admission import Admission
@@ -25,6 +26,7 @@ from ichat_gw.jabber.ichat.leg import (
     ToConnector,
     name_key,
 )
+from ichat_gw.ops.trace import Lane
 from ichat_gw.sip.events import InviteReceived, SessionId, ToSession
 from ichat_gw.sip.user_agent import UserAgent
 
@@ -58,22 +60,27 @@ class Call:
     """The bare JID of the XMPP party."""
     hosts: dict[Side, str]
     """Where the SIP party is, as far as known: an address or a domain."""
+    contact: str = ""
+    """The bare JID of the gateway's that the user talks to."""
     candidate: SessionId | None = None
     """The session with who is about to take the SIP party's place, if anybody is."""
     candidate_host: str = ""
     """Where he is."""
 
+    @property
+    def user_side(self) -> Side:
+        """Which of the two parties the XMPP user is."""
+        return Side.CALLER if isinstance(self.legs[Side.CALLER], NegotiatedLeg) else Side.CALLEE
+
 
 class Calls:
     """All live calls of a gateway, by handle; their words travel through `work`."""
 
-    def __init__(self, node: str, work: Work, user_agent: UserAgent, admission: Admission) -> None:
+    def __init__(self, work: Work, user_agent: UserAgent, admission: Admission) -> None:
         self.live: dict[str, Call] = {}
-        self._node = node
         self._work = work
         self._user_agent = user_agent
         self._admission = admission
-        self._handles = 0
         self._timers: Timers[str] = Timers()
         self._of_session: dict[SessionId, tuple[Call, Side | None]] = {}
         """Whose session it is; None: the candidate's."""
@@ -93,7 +100,10 @@ class Calls:
         """Run every timer that is due."""
         for handle in self._timers.due(now):
             call = self.live[handle]
-            self._work.push(call, call.bridge.expire(now))
+            before = call.bridge.state
+            commands = call.bridge.expire(now)
+            self._tell_move(call, before)
+            self._work.push(call, commands)
             for side, leg in call.legs.items():
                 if isinstance(leg, NegotiatedLeg):
                     self._hear_ichat(call, side, leg.machine.expire(now))
@@ -101,17 +111,15 @@ class Calls:
 
     # --- beginning ----------------------------------------------------------------------------------------
 
-    def new_handle(self) -> str:
-        """A name for a call that no other call has, here or at another node."""
-        self._handles += 1
-        return f"{self._node}-{self._handles}"
-
     def begin(self, call: Call, source: str, user: str) -> None:
         """Begin a call that came from `source` and has the XMPP user `user` at one end."""
         self.live[call.handle] = call
+        side = call.user_side
+        host = call.hosts.get(side.other, "")
+        self._work.send(CallBegan(call.handle, call.caller, call.callee, call.user, call.contact, side, host))
         for side, leg in call.legs.items():
             if leg.session is not None:
-                self._of_session[leg.session] = (call, side)
+                self._join(call, side, leg, leg.session)
         caller = call.legs[Side.CALLER]
         if isinstance(caller, NegotiatedLeg) and isinstance(caller.machine, CallingIChat):
             self._calling.setdefault(caller.machine.names, []).append(call)
@@ -143,7 +151,7 @@ class Calls:
         leg = call.legs[Side.CALLER]
         assert isinstance(leg, NegotiatedLeg)
         leg.session = invite.session
-        self._of_session[invite.session] = (call, Side.CALLER)
+        self._join(call, Side.CALLER, leg, invite.session)
         self._expect_client(invite.session, invite.flow.remote[0])
         self.tell_ichat(call, Side.CALLER, InviteClaimed(invite.offer))
 
@@ -184,8 +192,21 @@ class Calls:
 
     def hear(self, call: Call, event: BridgeEvent) -> None:
         """The bridge of `call` hears something."""
-        self._work.push(call, call.bridge.receive(event, self._work.now))
+        before = call.bridge.state
+        commands = call.bridge.receive(event, self._work.now)
+        self._tell_move(call, before)
+        self._work.push(call, commands)
         self.touch(call)
+
+    def _tell_move(self, call: Call, before: State) -> None:
+        if call.bridge.state is not before:
+            self._work.send(Moved(call.handle, call.bridge.state))
+
+    def _join(self, call: Call, side: Side, leg: SessionLeg | NegotiatedLeg, session: SessionId) -> None:
+        """`session` is that of `leg` from now on."""
+        self._of_session[session] = (call, side)
+        lane = Lane.USER if isinstance(leg, NegotiatedLeg) else Lane.PHONE
+        self._work.send(Joined(session, call.handle, lane))
 
     def tell(self, call: Call, side: Side, command: LegCommand) -> None:
         """The bridge of `call` tells a leg something."""
@@ -202,7 +223,7 @@ class Calls:
             if not isinstance(command, Place):
                 return  # who was here has gone before anything was said to him
             leg.session = self._user_agent.new_session()
-            self._of_session[leg.session] = (call, side)
+            self._join(call, side, leg, leg.session)
             if isinstance(leg, NegotiatedLeg):
                 self._expect_client(leg.session, plain(command.target)[1].strip("[]"))
         self._work.push(None, self._user_agent.receive(ToSession(leg.session, command), self._work.now))
@@ -256,6 +277,7 @@ class Calls:
         """`session` is with who is about to take the SIP party's place."""
         call.candidate = session
         self._of_session[session] = (call, None)
+        self._work.send(Joined(session, call.handle, Lane.OTHER))
 
     def tell_candidate(self, call: Call, command: LegCommand) -> None:
         """The bridge tells the candidate something; to place a call makes one."""
@@ -283,9 +305,10 @@ class Calls:
         old = call.legs[side]
         if old.session is not None:
             self._of_session.pop(old.session, None)
+            self._work.send(Joined(old.session, call.handle, Lane.OTHER))
         session, call.candidate = call.candidate, None
-        call.legs[side] = SessionLeg(session)
+        leg = call.legs[side] = SessionLeg(session)
         call.hosts[side] = call.candidate_host
         if session is not None:
-            self._of_session[session] = (call, side)
+            self._join(call, side, leg, session)
         self._work.note("INFO", "party replaced", call.handle, party=side.value)

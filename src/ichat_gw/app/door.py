@@ -1,10 +1,12 @@
 """The gateway's door: whether a message is heard and a call taken, and what a caller hears who is refused."""
 
+from ichat_gw.app.call_events import CallRefused, Joined
 from ichat_gw.app.events import Note
 from ichat_gw.app.work import Work
 from ichat_gw.call.admission import Admission, Refusal
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import Refuse
+from ichat_gw.ops.trace import Lane
 from ichat_gw.sip.events import Flow, InviteReceived, ToSession
 from ichat_gw.sip.user_agent import UserAgent
 
@@ -46,17 +48,35 @@ class Door:
             fields = {"setting": refusal.setting, "source": refusal.source, "not_logged": before}
             self._work.send(Note("WARNING", "turned away", fields=tuple(fields.items())))
 
-    def refused(self, caller: str, callee: str, why: Ending | Refusal) -> Ending:
+    def refuse_call(
+        self,
+        call: str,
+        caller: str,
+        callee: str,
+        why: Ending | Refusal,
+        *,
+        user: str = "",
+        contact: str = "",
+    ) -> Ending:
+        """Log and tell that there will be no call `call`; return what its caller is told."""
+        ending = self.refused(caller, callee, why, call)
+        setting = why.setting if isinstance(why, Refusal) else ""
+        self._work.send(CallRefused(call, caller, callee, user, contact, ending, setting))
+        return ending
+
+    def refused(self, caller: str, callee: str, why: Ending | Refusal, call: str | None = None) -> Ending:
         """Log that a call is refused; return what its caller is told."""
         if isinstance(why, Refusal):
             self.turn_away(why)
             return Ending(Cause.FORBIDDEN if why.setting in _FORBIDDING else Cause.OVERLOADED, text=str(why))
-        self._work.note("INFO", "call refused", caller=caller, callee=callee, why=str(why))
+        self._work.note("INFO", "call refused", call, caller=caller, callee=callee, why=str(why))
         return why
 
     def refuse_invite(self, invite: InviteReceived, address: str, why: Ending | Refusal) -> None:
         """Refuse a call to `address`, and log it."""
-        ending = self.refused(invite.from_uri, address, why)
+        call = self._work.new_handle()
+        ending = self.refuse_call(call, invite.from_uri, address, why)
+        self._work.send(Joined(invite.session, call, Lane.PHONE))
         self._work.push(
             None, self._user_agent.receive(ToSession(invite.session, Refuse(ending)), self._work.now)
         )

@@ -1,12 +1,14 @@
 """What a gateway hears from its shell, and what it tells it.
 
 In: these, the SIP events Received, SendFailed and Resolved, and what the relay workers say. Out: `Note`, the
-SIP commands Send and Lookup, ToConnector, and orders for the relay workers.
+SIP commands Send and Lookup, ToConnector, orders for the relay workers, and what is to be known of calls
+(`ichat_gw.app.call_events`).
 """
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from ichat_gw.app.call_events import CallEvent
 from ichat_gw.ipc.messages import Message
 from ichat_gw.jabber.ichat.leg import ToConnector
 from ichat_gw.media.engine import FromWorker, Statistics, StatisticsAsked, ToWorker, WorkerLost
@@ -53,4 +55,4 @@ class Note:
     fields: tuple[tuple[str, object], ...] = ()
 
 
-GatewayCommand: TypeAlias = Send | Lookup | ToConnector | ToWorker | Statistics | Note
+GatewayCommand: TypeAlias = Send | Lookup | ToConnector | ToWorker | Statistics | Note | CallEvent

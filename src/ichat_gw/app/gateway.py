@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from ichat_gw.addressing.jid import InvalidJid, Jid
 from ichat_gw.addressing.translation import TranslationRules
+from ichat_gw.app.call_events import CallEnded, MediaAsked, MediaSaid
 from ichat_gw.app.calls import Call, Calls, NegotiatedLeg, SessionLeg
 from ichat_gw.app.door import Door
 from ichat_gw.app.events import (
@@ -106,12 +107,12 @@ class Gateway:
         self.config = config
         self.user_agent = user_agent
         self.engine = engine
-        self.work = Work()
+        self.work = Work(config.node)
         self.admission = Admission(config.limits)
         self.door = Door(self.work, user_agent, self.admission)
         user_agent.admit = self.door.admit
         self.users = Users(config.rules)
-        self.calls = Calls(config.node, self.work, user_agent, self.admission)
+        self.calls = Calls(self.work, user_agent, self.admission)
         self.transfers = Transfers(self.work, self.calls, self.door, self.users, config.transfers)
 
     # --- the three verbs ----------------------------------------------------------------------------------
@@ -184,6 +185,7 @@ class Gateway:
                     self.calls.replace_leg(call, side)
                 case ToMedia(request):
                     assert call is not None
+                    self.work.send(MediaAsked(call.handle, request))
                     self.work.push(None, self.engine.receive(MediaFor(call.handle, request), self.work.now))
                 case CallOver():
                     assert call is not None
@@ -197,11 +199,14 @@ class Gateway:
                     self._hear_invite(command)
                 case SessionGone(session):
                     self.calls.forget_session(session)
+                    self.work.send(command)
                 case ToCall(handle, reply):
                     if (of := self.calls.live.get(handle)) is not None:
+                        self.work.send(MediaSaid(handle, reply))
                         self.calls.hear(of, FromMedia(reply))
                 case MediaOver():
                     self._note_media(command)
+                    self.work.send(command)
                 case Registered() | RegistrationFailed():
                     self._note_registration(command)
                 case Dropped(reason, flow):
@@ -267,7 +272,7 @@ class Gateway:
         if (too_many := self.admission.call(source, str(user))) is not None:
             self.door.refuse_invite(invite, routed.target, too_many)
             return
-        handle = self.calls.new_handle()
+        handle = self.work.new_handle()
         calling = f"{calling_user(caller.address)}@{self.config.component}"
         # One hop less, as a proxy would count: what goes round in circles comes to an end.
         place = Place(routed.target, caller, None, max_forwards=min(70, invite.max_forwards) - 1)
@@ -283,13 +288,14 @@ class Gateway:
             self.work.now,
             str(user),
             {Side.CALLER: invite.flow.remote[0]},
+            calling,
         )
         self.calls.begin(call, source, str(user))
 
     # --- iChat calls --------------------------------------------------------------------------------------
 
     def _call_sip(self, request: NotifyIChatCallRequest) -> None:
-        handle = self.calls.new_handle()
+        handle = self.work.new_handle()
         machine = CallingIChat(handle, request)
         user = bare(request.from_)
         refusal = self.door.cannot_dial_out(user)
@@ -299,7 +305,9 @@ class Gateway:
         for command in machine.begin():
             self.work.push(None, [command])
         if not isinstance(routed, Route):
-            ending = self.door.refused(request.from_, request.to, routed)
+            ending = self.door.refuse_call(
+                handle, request.from_, request.to, routed, user=user, contact=bare(request.to)
+            )
             self.work.push(None, machine.receive(Refuse(ending), self.work.now))
             return
         party = party_of(user)
@@ -315,6 +323,7 @@ class Gateway:
             self.work.now,
             user,
             {Side.CALLEE: host_of(routed.target)},
+            bare(request.to),
         )
         self.calls.begin(call, user, user)
 
@@ -424,6 +433,7 @@ class Gateway:
 
     def _note_over(self, call: Call, over: CallOver) -> None:
         self.admission.live.end(call.handle)
+        self.work.send(CallEnded(call.handle, over.ending, over.ended_by))
         self.work.note(
             "INFO",
             "call over",

@@ -13,12 +13,19 @@ if TYPE_CHECKING:
 class Work:
     """What the parts of a gateway have said and nobody has heard yet, and what is to go to the shell."""
 
-    def __init__(self) -> None:
+    def __init__(self, node: str = "") -> None:
+        self._node = node
+        self._handles = 0
         self.now = 0.0
         """The time of the event that is being worked on."""
         self.queue: deque[tuple[Call | None, object]] = deque()
         """What was said, and the call that it is about where the word does not tell that itself."""
         self._out: list[GatewayCommand] = []
+
+    def new_handle(self) -> str:
+        """A name for a call that no other call has, here or at another node."""
+        self._handles += 1
+        return f"{self._node}-{self._handles}"
 
     def push(self, call: "Call | None", commands: Iterable[object]) -> None:
         """Put what a part said at the end."""
