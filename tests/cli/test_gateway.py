@@ -1,46 +1,62 @@
-"""The command: what it does before the gateway runs."""
+"""The first look at the command line: the gateway's flags, or a command."""
 
-from collections.abc import Iterator
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 
 from ichat_gw.cli import gateway
-from ichat_gw.config.load import load
-from ichat_gw.ops import logging, redact
-
-SECRETS = ("component secret", "key phrase", "first password", "second password")
+from ichat_gw.cli.commands import BY_NAME, COMMANDS, Command, module_of, parser_of
+from ichat_gw.cli.exits import MEANING, Exit
 
 
-@pytest.fixture
-def nothing_left() -> Iterator[None]:
-    yield
-    logging.shutdown()
-    redact.forget_secrets()
+def test_an_unknown_command_is_named_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert gateway.main(["chek"]) == Exit.WRONG
+    assert "there is no command 'chek'; did you mean check?" in capsys.readouterr().err
 
 
-def test_no_secret_of_the_configuration_reaches_the_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_left: None
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    component, phrase, *passwords = SECRETS
-    lines = [
-        "JabberServer = jabber.company.com",
-        "JabberComponentName = gw.jabber.company.com",
-        f"JabberComponentPassword = {component}",
-        "JabberControlUsername = control",
-        f"TLSPrivateKeyPassPhrase = {phrase}",
-        *(f"SIPCredentials = realm{number} user {word}" for number, word in enumerate(passwords)),
-        "LogLevel = DEBUG",
-    ]
-    Path("ichat-gw.config").write_text("\n".join(lines))
-    gateway._configure_log(load())
-    log = logging.get_logger("test")
-    for secret in SECRETS:
-        log.info("saying it", text=f"this is the {secret}, really")
-    logging.shutdown()
-    written = Path("ichat-gw.log").read_text()
-    assert written.count("saying it") == len(SECRETS)
-    assert written.count("really") == len(SECRETS)
-    for secret in SECRETS:
-        assert secret not in written
+def test_a_word_that_is_like_no_command_gets_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert gateway.main(["frobnicate"]) == Exit.WRONG
+    said = capsys.readouterr().err
+    assert all(name in said for name in BY_NAME)
+
+
+def test_the_help_of_the_gateway_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        gateway.main(["--help"])
+    assert left.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(f"ichat-gw {command.name}" in shown for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_each_command_has_help(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert module_of(command).__doc__
+    with pytest.raises(SystemExit) as left:
+        parser_of(command).parse_args(["-?"])
+    assert left.value.code == 0
+    assert f"ichat-gw {command.name}" in capsys.readouterr().out
+
+
+def test_every_exit_status_is_explained() -> None:
+    assert set(MEANING) == set(Exit)
+    assert all(sentence.endswith(".") for sentence in MEANING.values())
+
+
+def test_the_table_of_commands_costs_the_gateways_start_nothing() -> None:
+    code = (
+        "import sys, ichat_gw.cli.gateway\n"
+        "print(*(name for name in ('rich', 'aiohttp', 'pydantic', 'slixmpp', 'asyncio', 'http.client')"
+        " if name in sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == ""
+
+
+def test_the_gateway_imports_no_command() -> None:
+    code = (
+        "import sys, ichat_gw.cli.run\n"
+        "print(*sorted(name for name in sys.modules if name.startswith('ichat_gw.cli.')))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["ichat_gw.cli.commands", "ichat_gw.cli.exits", "ichat_gw.cli.run"]

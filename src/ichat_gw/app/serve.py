@@ -8,19 +8,22 @@ import asyncio
 import contextlib
 import errno
 import json
-import os
 import re
 import secrets
 import signal
-import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import SystemRandom
 
 from ichat_gw import __version__
-from ichat_gw.addressing.sip_uri import NameAddr, SipUri
-from ichat_gw.addressing.translation import TranslationRules, domain_of
 from ichat_gw.app.children import Child, Exit, StopTimes
+from ichat_gw.app.configs import (
+    engine_config,
+    gateway_config,
+    relay_workers,
+    transport_config,
+    user_agent_config,
+)
 from ichat_gw.app.connector_start import ConnectorStart
 from ichat_gw.app.events import (
     ConnectorDied,
@@ -30,35 +33,28 @@ from ichat_gw.app.events import (
     Note,
     StopGateway,
 )
-from ichat_gw.app.gateway import Gateway, GatewayConfig
-from ichat_gw.app.local_addresses import address_towards, all_addresses, usable_addresses
+from ichat_gw.app.gateway import Gateway
+from ichat_gw.app.local_addresses import address_towards, usable_addresses
 from ichat_gw.app.programs import find_program
 from ichat_gw.app.sd_notify import ServiceNotifier
-from ichat_gw.call.admission import Limits
-from ichat_gw.call.leg import Party
-from ichat_gw.call.transfer_policy import TransferPolicy, host_of
 from ichat_gw.clock import Alarm
 from ichat_gw.config.table import Settings
 from ichat_gw.ipc.channel import PeerLost
 from ichat_gw.ipc.messages import VERSION, Hello, InitiateIChatCall, Message, NotifyIChatCallFailed
 from ichat_gw.ipc.net.udp import UdpLink
 from ichat_gw.ipc.seal import Role, SendRefused
-from ichat_gw.jabber.ichat.leg import IChatConfig, ToConnector
+from ichat_gw.jabber.ichat.leg import ToConnector
 from ichat_gw.media.engine import FromWorker, Statistics, ToWorker, WorkerLost
 from ichat_gw.media.net.relay import RelayProcess
-from ichat_gw.media.relay_engine import EngineConfig, RelayEngine
+from ichat_gw.media.relay_engine import RelayEngine
 from ichat_gw.media.relay_messages import Started
 from ichat_gw.ops import wire
 from ichat_gw.ops.logging import DEBUG, get_logger, log_as
-from ichat_gw.sip.authentication import Trust
 from ichat_gw.sip.events import Lookup, Received, Resolved, Send, SendFailed
-from ichat_gw.sip.net.tls import TlsFiles
-from ichat_gw.sip.net.transports import TransportConfig, Transports
+from ichat_gw.sip.net.transports import Transports
 from ichat_gw.sip.net.udp import CannotListen
-from ichat_gw.sip.user_agent import UserAgent, UserAgentConfig
+from ichat_gw.sip.user_agent import UserAgent
 
-MAX_SESSIONS = 20_000
-"""SIP sessions at once: two for each call, and those that are fading out."""
 GOODBYE_SECONDS = 2.0
 """How long a stopping gateway waits for BYE, CANCEL and REGISTER to be answered."""
 CONNECTOR_STOP = StopTimes(ask=1.5, terminate=0.5, kill=0.5)
@@ -81,7 +77,7 @@ class Server:
         self._transports: Transports | None = None
         self._link: UdpLink | None = None
         self._relays = [
-            RelayProcess(self._relay_said, number=number) for number in range(_relay_workers(settings))
+            RelayProcess(self._relay_said, number=number) for number in range(relay_workers(settings))
         ]
         self._relays_ready: set[int] = set()
         self._said_ready = False
@@ -111,7 +107,7 @@ class Server:
             loop.add_signal_handler(number, self.stop)
         try:
             try:
-                self._transports = await Transports.open(_transports(settings), self._sip, _note)
+                self._transports = await Transports.open(transport_config(settings), self._sip, _note)
             except CannotListen as error:
                 raise _explained(error) from error
             self._link = await UdpLink.open(
@@ -312,97 +308,10 @@ class Server:
 
 def _machine(settings: Settings) -> Gateway:
     """The pure machine that the settings describe."""
+    agent = UserAgent(user_agent_config(settings), lambda: secrets.token_hex(12))
     bound = settings.ip_address
-    identity = settings.sip_gateway_identity or NameAddr(
-        "iChat-gw", f"sip:ichat-gw@{address_towards('', bound)}", ()
-    )
-    agent = UserAgent(
-        UserAgentConfig(
-            outbound_proxy=str(settings.outbound_proxy) if settings.outbound_proxy else None,
-            keep_alives=settings.keep_alives,
-            registration_time=settings.registration_time,
-            registration_retry_time=settings.registration_retry_time,
-            max_sessions=MAX_SESSIONS,
-            session_expires=settings.session_expires,
-            trust=Trust(settings.sip_credentials, _written_domains(settings)),
-        ),
-        lambda: secrets.token_hex(12),
-    )
-    engine = RelayEngine(
-        EngineConfig(
-            settings.media_relay_port_range_min,
-            settings.media_relay_port_range_max,
-            frozenset(settings.codec_id_filter_list),
-            workers=_relay_workers(settings),
-            media_timeout=settings.media_timeout,
-        ),
-        lambda host: address_towards(host, bound),
-        SystemRandom(),
-    )
-    ours = frozenset({*all_addresses(), socket.gethostname().lower(), settings.tls_domain.lower()})
-    config = GatewayConfig(
-        rules=TranslationRules(settings.translation_rules),
-        component=settings.jabber_component_name,
-        ichat=IChatConfig(
-            identity=Party(identity.uri, identity.display_name),
-            contact_user=SipUri.parse(identity.uri).user or "ichat-gw",
-            prefer_ipv6=settings.prefer_ipv6,
-            skip_first=settings.skip_first_ichat_address,
-        ),
-        local_hosts=ours,
-        node=secrets.token_hex(3),
-        limits=_limits(settings),
-        transfers=TransferPolicy(
-            _transfer_hosts(settings), ours, frozenset({settings.udp_tcp_port, settings.tls_port})
-        ),
-    )
-    return Gateway(config, agent, engine)
-
-
-def _relay_workers(settings: Settings) -> int:
-    """How many relay workers there are to be."""
-    return settings.media_relay_workers or max(1, (os.cpu_count() or 1) // 2)
-
-
-def _limits(settings: Settings) -> Limits:
-    """Who may call, as the settings say."""
-    above = settings.jabber_component_name.partition(".")[2] or settings.jabber_component_name
-    return Limits(
-        networks=settings.allowed_sip_networks,
-        domains=frozenset(domain.lower() for domain in settings.allowed_xmpp_domains or (above,)),
-        requests=settings.max_requests_per_second,
-        requests_per_source=settings.max_requests_per_second_per_source,
-        calls=settings.max_calls,
-        calls_per_source=settings.max_calls_per_source,
-        calls_per_user=settings.max_calls_per_user,
-    )
-
-
-def _transfer_hosts(settings: Settings) -> frozenset[str]:
-    """To whose hosts every SIP phone may transfer its call."""
-    proxy = (str(settings.outbound_proxy),) if settings.outbound_proxy else ()
-    uris = (*proxy, *(f"sip:{domain}" for domain in _written_domains(settings)))
-    return frozenset({*settings.allowed_transfer_domains, *map(host_of, uris)})
-
-
-def _transports(settings: Settings) -> TransportConfig:
-    """The sockets that the settings describe."""
-    phrase = settings.tls_private_key_pass_phrase
-    return TransportConfig(
-        address=settings.ip_address,
-        port=settings.udp_tcp_port,
-        tls_port=settings.tls_port,
-        tls=TlsFiles(
-            domain=settings.tls_domain,
-            certificate=settings.tls_certificate,
-            private_key=settings.tls_private_key,
-            pass_phrase=phrase.get_secret_value() if phrase is not None else None,
-            dh_params=settings.tls_dh_params_filename,
-            ca_file=settings.tls_ca_file,
-            require_client_certificate=settings.tls_require_client_certificate,
-        ),
-        dns_servers=settings.dns_servers,
-    )
+    engine = RelayEngine(engine_config(settings), lambda host: address_towards(host, bound), SystemRandom())
+    return Gateway(gateway_config(settings), agent, engine)
 
 
 def _explained(error: CannotListen) -> CannotListen:
@@ -416,12 +325,6 @@ def _explained(error: CannotListen) -> CannotListen:
 
 def _note(level: str, event: str, fields: Mapping[str, object]) -> None:
     log_as(log, level, event, **fields)
-
-
-def _written_domains(settings: Settings) -> frozenset[str]:
-    """The SIP domains that the translation rules spell out: the operator's own."""
-    domains = (domain_of(rule.output) for rule in settings.translation_rules)
-    return frozenset(domain for domain in domains if domain is not None)
 
 
 def _log_sip(direction: wire.Direction, data: bytes, peer: tuple[str, int], call: str) -> None:

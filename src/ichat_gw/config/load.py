@@ -1,8 +1,8 @@
 """Reading a configuration: the file, then the flags over it, every fault and every warning in one go."""
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ichat_gw.addressing.translation import (
@@ -33,6 +33,8 @@ class Loaded:
     settings: Settings
     warnings: tuple[Problem, ...]
     path: Path
+    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+    """Where each setting that is not a default was given, by field: `FILE:LINE`, `command line: -sp`."""
 
 
 def load(path: Path | str | None = None, overrides: Sequence[Given] = ()) -> Loaded:
@@ -56,7 +58,8 @@ def load(path: Path | str | None = None, overrides: Sequence[Given] = ()) -> Loa
         allowed = "TranslationPattern and TranslationOutput make one"
         reading.warnings.append(Problem(f"{where}:{lines.last}", _RULES.row.name, what, allowed, lines.last))
     reading.values.setdefault("subscription_database", where.parent / DATABASE)
-    return Loaded(Settings.model_validate(reading.values), in_order(reading.warnings), where)
+    settings = Settings.model_validate(reading.values)
+    return Loaded(settings, in_order(reading.warnings), where, reading.places())
 
 
 def _lines_of(where: Path) -> tuple[Lines, Problem | None, bool]:
@@ -92,8 +95,11 @@ class _Reading:
                 rules.append(given)
             else:
                 self._take(setting, given)
+        self._all_given[_RULES.field] = [rule for rule in rules if key(rule.name) != _OUTPUT]
         self.values[_RULES.field] = self._rules(rules)
         for setting in SETTINGS:
+            if setting is _RULES:
+                continue
             if setting.field in self._all_given:
                 self._read_all(setting, self._all_given[setting.field])
             elif setting.field in self._given:
@@ -101,6 +107,12 @@ class _Reading:
         check = Check(Settings.model_construct(**self.values), self._given, frozenset(self._bad))  # type: ignore[arg-type]
         self.problems += check.problems()
         self.warnings += check.warnings()
+
+    def places(self) -> dict[str, tuple[str, ...]]:
+        """Return where each setting was given; one that was given blank is its default."""
+        places = {name: tuple(each.place for each in all_) for name, all_ in self._all_given.items() if all_}
+        given = {name: (one.place,) for name, one in self._given.items() if name in self.values}
+        return places | given
 
     def unsaid(self, place: str, line: int) -> list[Problem]:
         """Return a fault for every required setting that has not been given at all, or blank."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ichat_gw import __version__
 from ichat_gw.config.problem import Problem
 from ichat_gw.config.table import SETTINGS, Setting
 
@@ -144,18 +145,30 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def overrides_of(namespace: argparse.Namespace) -> tuple[Given, ...]:
     """Return what the flags of a parsed command line say, in their order."""
-    return tuple(namespace.overrides or ())
+    return tuple(getattr(namespace, "overrides", None) or ())
 
 
-def flag_parser(prog: str = "ichat-gw") -> argparse.ArgumentParser:
-    """Return a parser with the gateway's flags, and `--help` also as `-h` and, like the original's, `-?`."""
+def flag_parser(prog: str = "ichat-gw", commands: Sequence[tuple[str, str]] = ()) -> argparse.ArgumentParser:
+    """Return a parser with the gateway's flags, and `--help` also as `-h` and, like the original's, `-?`.
+
+    `commands`, as name and summary, are named in the help; the parser does not take them.
+    """
+    width = max((len(name) for name, _ in commands), default=0)
+    rows = [f"  {prog} {name:<{width}}   {summary}" for name, summary in commands]
     parser = argparse.ArgumentParser(
         prog,
-        description="Let people on an XMPP server and people on SIP phones call each other. "
+        description="Let people on an XMPP server and people on SIP phones call each other.\n"
         "Flags override the configuration file.",
+        epilog="\n".join(["Beside the gateway itself there are commands; each has a --help:", "", *rows])
+        if rows
+        else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,
         allow_abbrev=False,
     )
     parser.add_argument("-?", "-h", "--help", action="help", help="show these flags and exit")
+    parser.add_argument(
+        "--version", action="version", version=f"ichat-gw {__version__}", help="show the version and exit"
+    )
     add_flags(parser)
     return parser

@@ -336,6 +336,8 @@ class SettingValue(_Value, frozen=True, kw_only=True):
     """Where it was set: `ichat-gw.config:12`, or `flag -sp`; "" for a default."""
     sentence: str = ""
     """What it is for."""
+    live: bool = False
+    """Whether a change takes effect at a reload; otherwise at the next start."""
 
 
 class SettingValues(_Value, frozen=True, kw_only=True):

@@ -1,0 +1,125 @@
+"""Ports: whether they are free, and if not, who has them."""
+
+import contextlib
+import errno
+import socket
+from collections.abc import Iterator
+
+import psutil
+
+from ichat_gw.app.trials.trial import Trial
+from ichat_gw.config.table import Settings
+
+LOOPBACK = "127.0.0.1"
+OURS = "ichat-gw"
+
+_KINDS = {"UDP": socket.SOCK_DGRAM, "TCP": socket.SOCK_STREAM}
+_REMEDY = "end who has it, or choose a free port"
+
+
+class _Holders:
+    """The programs that have ports, as far as the system tells us; it is asked once, and only when needed."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, int], str] | None = None
+
+    def of(self, transport: str, port: int) -> str:
+        """The program that has a port, with its process's number."""
+        if self._found is None:
+            self._found = {}
+            with contextlib.suppress(psutil.Error, OSError):
+                for each in psutil.net_connections("inet"):
+                    listens = each.type == socket.SOCK_DGRAM or each.status == psutil.CONN_LISTEN
+                    if listens and each.laddr and each.pid is not None:
+                        self._found[each.type, each.laddr.port] = _program(each.pid)
+        return self._found.get((_KINDS[transport], port), "another program")
+
+    def ours(self, transport: str, port: int) -> bool:
+        """Whether an ichat-gw has it."""
+        return self.of(transport, port).startswith(OURS)
+
+
+def _program(pid: int) -> str:
+    """A process's name and number; the name is that of the script or module where Python runs one."""
+    try:
+        process = psutil.Process(pid)
+        words = [word.rpartition("/")[2].replace("ichat_gw.", f"{OURS} ") for word in process.cmdline()[:4]]
+        name = next((word for word in words if word.startswith(OURS)), process.name())
+    except psutil.Error:
+        return f"process {pid}"
+    return f"{name} (process {pid})"
+
+
+def try_ports(settings: Settings, tls: bool) -> Iterator[Trial]:
+    """Try every port that the gateway opens; `tls`: whether it opens that of TLS."""
+    holders = _Holders()
+    hosts = [settings.ip_address] if settings.ip_address else ["0.0.0.0", "::"]
+    for host in hosts:
+        for transport in ("UDP", "TCP"):
+            yield from _try("UDPTCPPort", transport, host, settings.udp_tcp_port, holders)
+        if tls:
+            yield from _try("TLSPort", "TCP", host, settings.tls_port, holders)
+    yield from _try("GatewayIPCPort", "UDP", LOOPBACK, settings.gateway_ipc_port, holders)
+    yield from _try("JabberConnectorIPCPort", "UDP", LOOPBACK, settings.jabber_connector_ipc_port, holders)
+    yield from _try("HttpPort", "TCP", LOOPBACK, settings.http_port, holders)
+    yield _relay_ports(
+        hosts[0], settings.media_relay_port_range_min, settings.media_relay_port_range_max, holders
+    )
+
+
+def gateway_runs(settings: Settings) -> bool:
+    """Whether a gateway with this configuration runs here already, as far as its IPC port tells."""
+    return _refused("UDP", LOOPBACK, settings.gateway_ipc_port) is not None
+
+
+def _try(setting: str, transport: str, host: str, port: int, holders: _Holders) -> Iterator[Trial]:
+    error = _refused(transport, host, port)
+    written = f"{transport} {f'[{host}]' if ':' in host else host}:{port}"
+    if error is None:
+        yield Trial(setting, "ok", f"{written} is free")
+    elif error.errno == errno.EADDRNOTAVAIL and ":" not in host and host != LOOPBACK:
+        yield Trial("IPAddress", "failed", f"{host} is no address of this machine", "write one that is")
+    elif error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT):
+        yield Trial(setting, "skipped", f"{written}: there is no IPv6 on this machine")
+    elif error.errno == errno.EADDRINUSE:
+        holder = holders.of(transport, port)
+        if holders.ours(transport, port):
+            yield Trial(setting, "ok", f"{written} is taken by {holder}, which runs already")
+        else:
+            yield Trial(setting, "failed", f"{written} is taken by {holder}", _REMEDY)
+    else:
+        text = f"{written} cannot be opened: {error.strerror}"
+        remedy = "a port below 1024 needs a privilege" if error.errno == errno.EACCES else _REMEDY
+        yield Trial(setting, "failed", text, remedy)
+
+
+def _relay_ports(host: str, first: int, last: int, holders: _Holders) -> Trial:
+    taken = [port for port in range(first, last + 1) if _refused("UDP", host, port) is not None]
+    setting = "MediaRelayPortRangeMin"
+    if not taken:
+        return Trial(setting, "ok", f"all ports from {first} to {last} are free")
+    foreign = [port for port in taken if not holders.ours("UDP", port)]
+    what = f"of the ports from {first} to {last}, {len(taken)} are in use"
+    if not foreign:
+        return Trial(setting, "ok", f"{what}, by the gateway that runs")
+    shown = ", ".join(map(str, foreign[:5])) + (", ..." if len(foreign) > 5 else "")
+    enough = len(foreign) <= (last - first + 1) // 10
+    remedy = "calls do without these; choose a range that nobody else uses"
+    return Trial(setting, "ok" if enough else "warning", f"{what}: {shown}", "" if enough else remedy)
+
+
+def _refused(transport: str, host: str, port: int) -> OSError | None:
+    """Why a port cannot be bound, as the gateway would bind it; None when it can."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, _KINDS[transport]) as probe:
+            if transport == "TCP":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind((host, port))
+            if transport == "TCP":
+                probe.listen(1)
+    except OSError as error:
+        return error
+    return None

@@ -1,0 +1,83 @@
+"""The gateway itself: reads the configuration, opens the log and serves until it is stopped."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+
+from ichat_gw.app.loop import loop_factory, settle_garbage_collector
+from ichat_gw.app.serve import Server
+from ichat_gw.cli.commands import COMMANDS
+from ichat_gw.cli.exits import Exit
+from ichat_gw.config.load import Loaded, load
+from ichat_gw.config.problem import ConfigError, Problem
+from ichat_gw.config.source import flag_parser, overrides_of
+from ichat_gw.errors import GatewayError
+from ichat_gw.ops import logging, redact
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def run_gateway(arguments: Sequence[str]) -> int:
+    """Run the gateway with these flags; returns the exit status."""
+    flags = flag_parser(commands=[(command.name, command.summary) for command in COMMANDS]).parse_args(
+        arguments
+    )
+    try:
+        loaded = load(flags.config, overrides_of(flags))
+    except ConfigError as error:
+        _warn(error.warnings)
+        for line in str(error).splitlines():
+            print(line, file=sys.stderr)
+        return Exit.WRONG
+    _warn(loaded.warnings)
+    try:
+        configure_log(loaded)
+    except GatewayError as error:
+        print(f"ichat-gw: {error}", file=sys.stderr)
+        return Exit.FAILED
+    log = logging.get_logger(__name__)
+    try:
+        settle_garbage_collector()
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(_serve(loaded))
+    except GatewayError as error:
+        log.crit("the gateway cannot go on", text=str(error))
+        print(f"ichat-gw: {error}", file=sys.stderr)
+        return Exit.FAILED
+    except Exception:
+        # A bug; who looks for the reason looks into the log.
+        log.crit("the gateway cannot go on", exc_info=True)
+        return Exit.FAILED
+    finally:
+        logging.shutdown()
+    return Exit.OK
+
+
+async def _serve(loaded: Loaded) -> None:
+    try:
+        await Server(loaded.settings, loaded.path.parent).run()
+    finally:
+        for number in STOP_SIGNALS:
+            # Everything is over; a second signal must not make another end of an orderly one.
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _warn(warnings: Iterable[Problem]) -> None:
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def configure_log(loaded: Loaded) -> None:
+    """Write the log as the settings say, and no secret of theirs into it."""
+    settings = loaded.settings
+    passwords = (credentials.password for credentials in settings.sip_credentials)
+    for secret in (settings.jabber_component_password, settings.tls_private_key_pass_phrase, *passwords):
+        redact.register_secret(secret.get_secret_value() if secret else "")
+    logging.configure(
+        settings.log_level.value,
+        str(settings.log_filename),
+        max_lines=settings.log_file_max_lines,
+        count=settings.log_file_count,
+        form=settings.log_format.value,
+    )
