@@ -13,13 +13,13 @@ from ichat_gw.call.leg import Answered, Party
 from ichat_gw.ipc.messages import (
     CheckSubscription,
     Hello,
-    JabberConnection,
     Log,
     Message,
     SendSubscriptionResponse,
     SipRegisterJabberUser,
     SipUnregisterJabberUser,
 )
+from ichat_gw.jabber.presence import CONFIRM
 from ichat_gw.sip.events import InviteReceived, Registered, RegistrationFailed
 
 BOB = "bob@jabber.localhost"
@@ -72,28 +72,41 @@ def test_a_user_without_a_rule_is_not_registered() -> None:
     assert registered(world) == 0
 
 
-def test_after_a_reconnection_those_who_stay_away_are_unregistered(world: World) -> None:
+def test_after_the_death_of_the_connector_those_who_stay_away_are_unregistered(world: World) -> None:
     say(world, SipRegisterJabberUser(BOB))
-    say(world, JabberConnection(False, "gone"))
-    say(world, JabberConnection(True))
-    say(world, SipRegisterJabberUser("alice@jabber.localhost"))
-    world.run(59.0)
+    world.connector_dies(back_after=1.0)
+    world.run(1.0 + CONFIRM - 1.0)
     assert registered(world) == 2
     world.run(100.0)
     assert registered(world) == 1
 
 
-def test_a_second_break_does_not_unregister_everybody(world: World) -> None:
+def test_a_break_of_the_stream_unregisters_nobody_who_comes_back(world: World) -> None:
+    world.stream_breaks(back_after=5.0)
+    world.run(300.0)
+    assert registered(world) == 1
+    assert world.gateway.users.at("sip:alice@registrar.localhost") == "alice@jabber.localhost"
+
+
+def test_a_break_of_the_stream_unregisters_who_does_not_come_back(world: World) -> None:
+    world.stream_breaks(back_after=5.0)
+    del world.ichats[world.alice.jid]
+    world.run(5.0 + CONFIRM - 1.0)
+    assert registered(world) == 1
+    world.run(100.0)
+    assert registered(world) == 0
+
+
+def test_a_second_death_does_not_unregister_everybody(world: World) -> None:
     """Who is online is told only over a connection: without one nobody can be told to be there."""
     say(world, SipRegisterJabberUser(BOB))
-    say(world, JabberConnection(False, "gone"))
-    say(world, JabberConnection(True))
-    world.run(1.0)
-    say(world, JabberConnection(False, "gone again"))
+    world.connector_dies(back_after=1.0)
+    world.run(2.0)
+    world.connector_dies(back_after=300.0)
     world.run(200.0)
     assert registered(world) == 2
-    say(world, JabberConnection(True))
-    world.run(200.0)
+    del world.ichats[world.alice.jid]
+    world.run(300.0)
     assert registered(world) == 0
 
 

@@ -1,5 +1,5 @@
 from ichat_gw.addressing.translation import TranslationRule, TranslationRules
-from ichat_gw.app.users import SWEEP_SECONDS, Users
+from ichat_gw.app.users import Users
 from ichat_gw.sip.events import StartRegistration, StopRegistration
 
 RULES = TranslationRules(
@@ -40,23 +40,36 @@ def test_two_users_with_one_address_of_record() -> None:
     assert users.went(other) == [StopRegistration(AOR_A)]
 
 
-def test_who_does_not_come_back_after_a_reconnection_is_given_up() -> None:
+def test_who_does_not_come_back_after_the_death_of_the_connector_is_given_up() -> None:
     users = Users(RULES)
     users.came(A)
     users.came(B)
-    users.connected(10.0)
+    users.connector_died()
+    assert users.deadline() is None
+    users.connected(10.0, known_in=130)
     assert users.came(A) == []
-    assert users.deadline() == 10.0 + SWEEP_SECONDS
-    assert users.expire(69.9) == []
-    assert users.expire(70.0) == [StopRegistration(AOR_B)]
+    assert users.deadline() == 140.0
+    assert users.expire(139.9) == []
+    assert users.expire(140.0) == [StopRegistration(AOR_B)]
     assert users.deadline() is None
     assert users.expire(1e9) == []
+    users.connected(200.0, known_in=30)
+    assert users.deadline() is None
+
+
+def test_a_connector_that_lives_knows_itself_who_does_not_come_back() -> None:
+    users = Users(RULES)
+    users.came(A)
+    users.disconnected()
+    users.connected(10.0, known_in=30)
+    assert users.deadline() is None
 
 
 def test_nobody_is_given_up_while_nobody_can_be_told() -> None:
     users = Users(RULES)
     users.came(A)
-    users.connected(0.0)
+    users.connector_died()
+    users.connected(0.0, known_in=30)
     users.disconnected()
     assert users.expire(1e9) == []
     assert users.all_went() == [StopRegistration(AOR_A)]

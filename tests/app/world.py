@@ -39,7 +39,7 @@ from ichat_gw.call.leg import (
 from ichat_gw.call.transfer_policy import TransferPolicy
 from ichat_gw.ipc.messages import Message
 from ichat_gw.jabber.connector import Connector
-from ichat_gw.jabber.events import ConnectorCommand, SendStanza, StanzaReceived, StreamUp, Tell
+from ichat_gw.jabber.events import ConnectorCommand, SendStanza, StanzaReceived, StreamDown, StreamUp, Tell
 from ichat_gw.jabber.ichat.blob import ConnectRecord, encode
 from ichat_gw.jabber.ichat.leg import IChatConfig, ToConnector
 from ichat_gw.jabber.settings import ConnectorConfig
@@ -405,6 +405,11 @@ class World:
         self.connector = Connector(ConnectorConfig(COMPONENT, "control", [GATEWAY]), "dead")
         self.gateway_hears(ConnectorDied())
         self.after(back_after, self.connector_up)
+
+    def stream_breaks(self, back_after: float = 1.0) -> None:
+        """The XMPP server is started again; the connector lives."""
+        self._connector_does(self.connector.receive(StreamDown("gone"), self.now))
+        self.after(back_after, lambda: self._connector_does(self.connector.receive(StreamUp(), self.now)))
 
     def _connector_hears(self, message: Message) -> None:
         self._connector_does(self.connector.receive(message, self.now))

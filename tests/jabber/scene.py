@@ -216,6 +216,6 @@ def _plain(command: ConnectorCommand) -> Outcome:
             return command
 
 
-UP = JabberConnection(True)
+UP = JabberConnection(True, known_in=30)
 DOWN = JabberConnection(False, "gone")
 REGISTER = SipRegisterJabberUser(ALICE)

@@ -22,11 +22,12 @@ from ichat_gw.ipc.messages import (
     NotifyIChatCallProceeding,
     NotifyIChatCallRequest,
     ProceedingIChatCall,
+    RefuseIChatCall,
     RejectIChatCall,
     SendSubscriptionResponse,
     SipRegisterJabberUser,
-    SipUnregisterJabberUser,
     Stop,
+    WithdrawIChatCall,
 )
 from ichat_gw.jabber import connector, stanza
 from ichat_gw.jabber.connector import Connector
@@ -144,6 +145,22 @@ def test_only_so_much_is_kept_for_later(monkeypatch: pytest.MonkeyPatch) -> None
     scene.connects(then=[UP, cancels(3, MAC)])
 
 
+# --- after the death of the connector before ------------------------------------------------------------
+
+
+def test_what_the_connector_before_rang_is_cancelled() -> None:
+    scene = Scene()
+    scene.is_told(WithdrawIChatCall(MAC, BOB), then=[cancels(1, MAC)])
+    scene.is_told(RefuseIChatCall(DIAL, MAC), then=[refuses(2)])
+
+
+@pytest.mark.parametrize(("to", "from_"), [("@", BOB), (MAC, "@"), (MAC, "bob@elsewhere"), (COMPONENT, BOB)])
+def test_a_withdrawal_that_makes_no_sense(to: str, from_: str) -> None:
+    Scene().is_told(
+        WithdrawIChatCall(to, from_), then=[Dropped("withdrawal between nobody", f"{to} {from_}")]
+    )
+
+
 # --- stopping -------------------------------------------------------------------------------------------
 
 
@@ -167,8 +184,6 @@ def test_an_orderly_stop() -> None:
             cancels(7, MAC),
             f"<presence type='unavailable' to='{ALICE}' from='{DIAL}'/>",
             f"<presence type='unavailable' to='{ALICE}' from='{CONTROL}'/>",
-            SipUnregisterJabberUser(ALICE),
-            SipUnregisterJabberUser("carol@x"),
             CloseStream(),
         ],
     )

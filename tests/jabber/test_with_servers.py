@@ -136,7 +136,7 @@ async def running(server: XmppServer, path: Path) -> AsyncIterator[Rig]:
     async with asyncio.TaskGroup() as group:
         group.create_task(rig.stream.run())
         try:
-            assert await rig.hears(JabberConnection) == JabberConnection(True)
+            assert await rig.hears(JabberConnection) == JabberConnection(True, known_in=30)
             yield rig
         finally:
             rig.take(Stop())

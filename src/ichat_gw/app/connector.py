@@ -153,13 +153,8 @@ class ConnectorServer:
     # --- out ----------------------------------------------------------------------------------------------
 
     def _do(self, commands: Sequence[ConnectorCommand]) -> None:
-        # In one write: stanzas that belong together (presence, then `vc:request`) then travel together, where
-        # two small writes would make TCP hold back the second for the acknowledgement of the first (40 ms).
-        stanzas = "".join(command.xml for command in commands if isinstance(command, SendStanza))
-        if stanzas:
-            if log.enabled(DEBUG):
-                _log_stanzas("out", ElementTree.fromstring(f"<s>{stanzas}</s>"))
-            self._stream.send(stanzas)
+        # The stanzas last: if we are killed in between, a subscription that a user hears of is stored, and
+        # the gateway knows of the device that rings.
         for command in commands:
             match command:
                 case SendStanza():
@@ -176,6 +171,13 @@ class ConnectorServer:
                     self._stream.reconnect(text)
                 case CloseStream():
                     self._stop.set()
+        # In one write: stanzas that belong together (presence, then `vc:request`) then travel together, where
+        # two small writes would make TCP hold back the second for the acknowledgement of the first (40 ms).
+        stanzas = "".join(command.xml for command in commands if isinstance(command, SendStanza))
+        if stanzas:
+            if log.enabled(DEBUG):
+                _log_stanzas("out", ElementTree.fromstring(f"<s>{stanzas}</s>"))
+            self._stream.send(stanzas)
 
     def _stored(self, write: Callable[[], None]) -> None:
         """A full disk must not end calls: the subscription holds until the next start."""

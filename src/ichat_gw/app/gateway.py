@@ -26,6 +26,7 @@ from ichat_gw.app.events import (
     StopGateway,
 )
 from ichat_gw.app.names import calling_user, is_viceroy, party_of, plain
+from ichat_gw.app.negotiations import Negotiations
 from ichat_gw.app.transfers import Transfers
 from ichat_gw.app.users import Users
 from ichat_gw.app.work import Work
@@ -113,6 +114,7 @@ class Gateway:
         user_agent.admit = self.door.admit
         self.users = Users(config.rules)
         self.calls = Calls(self.work, user_agent, self.admission)
+        self.negotiations = Negotiations()
         self.transfers = Transfers(self.work, self.calls, self.door, self.users, config.transfers)
 
     # --- the three verbs ----------------------------------------------------------------------------------
@@ -172,7 +174,10 @@ class Gateway:
         while self.work.queue:
             call, command = self.work.queue.popleft()
             match command:
-                case Send() | Lookup() | Note() | ToConnector():
+                case ToConnector(message):
+                    self.negotiations.tell(message)
+                    self.work.send(command)
+                case Send() | Lookup() | Note():
                     self.work.send(command)
                 case ToLeg(side, leg_command):
                     assert call is not None
@@ -330,6 +335,7 @@ class Gateway:
     # --- the connector ------------------------------------------------------------------------------------
 
     def _hear_connector(self, message: Message) -> None:
+        self.negotiations.hear(message)
         match message:
             case NotifyIChatCallRequest():
                 self._call_sip(message)
@@ -349,8 +355,8 @@ class Gateway:
             case CheckSubscription(to=to, from_=user):
                 allowed = isinstance(route(f"xmpp:{bare(to)}", Network.XMPP, self.config.rules), Route)
                 self.work.push(None, [ToConnector(SendSubscriptionResponse(to, user, allowed))])
-            case JabberConnection(online=online, text=text):
-                self._jabber_connection(online, text)
+            case JabberConnection():
+                self._jabber_connection(message)
             case Log(level=level, text=text):
                 self.work.note(level, "connector", text=text)
             case _:
@@ -365,19 +371,24 @@ class Gateway:
             self.calls.tell_ichat(call, side, message)
 
     def _connector_died(self) -> None:
-        self._jabber_connection(False, "the connector is gone")
+        self._jabber_connection(JabberConnection(False, "the connector is gone"))
+        self.users.connector_died()
+        self.negotiations.connector_died(self.work.now)
         for call in list(self.calls.live.values()):
             for side, leg in call.legs.items():
                 if isinstance(leg, NegotiatedLeg):
                     self.calls.tell_ichat(call, side, ConnectorLost())
 
-    def _jabber_connection(self, online: bool, text: str) -> None:
-        if online:
-            self.users.connected(self.work.now)
+    def _jabber_connection(self, now: JabberConnection) -> None:
+        if now.online:
+            self.users.connected(self.work.now, now.known_in)
+            self.work.push(None, map(ToConnector, self.negotiations.connected(self.work.now)))
         else:
             self.users.disconnected()
-        self.work.note("INFO" if online else "WARNING", "jabber connection", online=online, text=text)
-        self.door.jabber_online = online
+        self.work.note(
+            "INFO" if now.online else "WARNING", "jabber connection", online=now.online, text=now.text
+        )
+        self.door.jabber_online = now.online
 
     # --- registrations ------------------------------------------------------------------------------------
 

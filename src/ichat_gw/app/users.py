@@ -6,9 +6,6 @@ from ichat_gw.addressing.translation import TranslationRules
 from ichat_gw.call.routing import Network, Route, route
 from ichat_gw.sip.events import StartRegistration, StopRegistration
 
-SWEEP_SECONDS = 60.0
-"""How long after a reconnection a user may stay registered without being seen online again."""
-
 
 class Users:
     """Who is online. Users are bare JIDs; the rules make their addresses of record."""
@@ -61,14 +58,19 @@ class Users:
 
     # --- while the connector is away ----------------------------------------------------------------------
 
-    def connected(self, now: float) -> None:
-        """Whoever is online is about to be told to us again.
-
-        The others stay registered a little longer than that can take, so that a short break does not
-        un-register everybody.
-        """
+    def connector_died(self) -> None:
+        """The next one knows of nobody, and will tell us of everybody anew."""
         self._unseen = set(self._aors)
-        self._sweep_at = now + SWEEP_SECONDS
+        self._sweep_at = None
+
+    def connected(self, now: float, known_in: float) -> None:
+        """Whoever is online will have been told to us in `known_in` seconds.
+
+        A connector that has only lost its stream knows itself who does not come back. After the death of one
+        the users stay registered until its successor can know, so that a short break un-registers nobody.
+        """
+        if self._unseen:
+            self._sweep_at = now + known_in
 
     def disconnected(self) -> None:
         """Nobody can be told to us until the next connection."""

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
-VERSION = 1
+VERSION = 2
 """The version of this vocabulary; two programs with different ones do not work together."""
 
 
@@ -115,6 +115,29 @@ class CancelIChatCall(_Message, frozen=True):
     handle: str
 
 
+# --- after the death of a connector ---------------------------------------------------------------------
+
+
+class WithdrawIChatCall(_Message, frozen=True):
+    """Gateway to connector: gateway JID `from_` rang the device `to` (full JID); send it `vc:cancel`.
+
+    The connector that did it has died; its successor knows of no such call and needs no handle.
+    """
+
+    to: str
+    from_: str
+
+
+class RefuseIChatCall(_Message, frozen=True):
+    """Gateway to connector: the device `from_` (full JID) called gateway JID `to`; send it `vc:response` 1.
+
+    The connector that took the call has died; its successor knows of no such call and needs no handle.
+    """
+
+    to: str
+    from_: str
+
+
 # --- users and subscriptions ----------------------------------------------------------------------------
 
 
@@ -155,10 +178,14 @@ class Hello(_Message, frozen=True):
 
 
 class JabberConnection(_Message, frozen=True):
-    """Connector to gateway: the component connection to the XMPP server came up or went down."""
+    """Connector to gateway: the component connection to the XMPP server came up or went down.
+
+    `known_in`: so many seconds after it came up everybody has been asked for presence and had time to answer.
+    """
 
     online: bool
     text: str = ""
+    known_in: int = 0
 
 
 class Log(_Message, frozen=True):
@@ -183,6 +210,8 @@ Message: TypeAlias = (
     | ContinueIChatCall
     | NotifyIChatCallFailed
     | CancelIChatCall
+    | WithdrawIChatCall
+    | RefuseIChatCall
     | SipRegisterJabberUser
     | SipUnregisterJabberUser
     | CheckSubscription

@@ -18,9 +18,11 @@ from ichat_gw.ipc.messages import (
     JabberConnection,
     Message,
     ProceedingIChatCall,
+    RefuseIChatCall,
     RejectIChatCall,
     SendSubscriptionResponse,
     Stop,
+    WithdrawIChatCall,
 )
 from ichat_gw.jabber import jid, stanza, stanza_error
 from ichat_gw.jabber.auto_reply import AutoReply
@@ -41,7 +43,7 @@ from ichat_gw.jabber.ichat.calls_from import CallsFromIChat
 from ichat_gw.jabber.ichat.calls_to import CallsToIChat
 from ichat_gw.jabber.ids import Ids
 from ichat_gw.jabber.keepalive import Keepalive
-from ichat_gw.jabber.presence import Users, read_device
+from ichat_gw.jabber.presence import CONFIRM, Users, read_device
 from ichat_gw.jabber.settings import ConnectorConfig
 from ichat_gw.jabber.subscriptions import Subscriptions
 
@@ -158,21 +160,21 @@ class Connector:
         self._later.clear()
         self._keepalive.stream_up(now)
         self._users.stream_up(now + self._subscriptions.greeting_seconds)
-        return [Tell(JabberConnection(True)), *later, *self._subscriptions.stream_up(now)]
+        return [Tell(self._connection), *later, *self._subscriptions.stream_up(now)]
 
     def _stream_down(self, text: str, now: float) -> list[ConnectorCommand]:
         if not self._connected:
             if text == self._trouble:
                 return []
             self._trouble = text
-            return [Tell(JabberConnection(False, text))]
+            return [Tell(self._connection)]
         self._connected = False
         self._trouble = text
         self._keepalive.stream_down()
         self._users.stream_down(now)
         self._subscriptions.stream_down()
         return [
-            Tell(JabberConnection(False, text)),
+            Tell(self._connection),
             *self._calls_from.stream_down(now),
             *self._calls_to.stream_down(now),
         ]
@@ -203,6 +205,10 @@ class Connector:
                 return self._calls_from.accepted(message, now)
             case RejectIChatCall():
                 return self._calls_from.rejected(message, now)
+            case WithdrawIChatCall(to=to, from_=from_):
+                return self._calls_to.withdraw(to, from_)
+            case RefuseIChatCall(to=to, from_=from_):
+                return self._calls_from.refuse(to, from_)
             case SendSubscriptionResponse(to=to, from_=from_, allowed=allowed):
                 return self._subscriptions.checked(from_, to, allowed)
             case Hello():
@@ -214,15 +220,21 @@ class Connector:
 
     def _greet_gateway(self) -> list[ConnectorCommand]:
         """The gateway has just come, or come back: it must hear what it would otherwise know."""
-        return [Tell(JabberConnection(self._connected, self._trouble)), *self._users.registered()]
+        return [Tell(self._connection), *self._users.registered()]
+
+    @property
+    def _connection(self) -> JabberConnection:
+        if not self._connected:
+            return JabberConnection(False, self._trouble)
+        return JabberConnection(True, known_in=int(self._subscriptions.greeting_seconds + CONFIRM))
 
     def _stop(self, now: float) -> list[ConnectorCommand]:
         commands = [
             *self._calls_from.stop(now),
             *self._calls_to.stop(now),
             *self._subscriptions.stop(),
-            *self._users.stop(),
         ]
+        self._users.stop()
         self._keepalive.stream_down()
         self._stopped = True
         return [*commands, CloseStream()]

@@ -132,13 +132,11 @@ class Users:
         self._devices.clear()
         self._confirm_by = now + GRACE if self._registered else None
 
-    def stop(self) -> list[ConnectorCommand]:
-        """Un-register everybody."""
-        users = sorted(self._registered)
+    def stop(self) -> None:
+        """Forget everybody. The gateway un-registers its users by itself when it is it that stops."""
         self._devices.clear()
         self._registered.clear()
         self._confirm_by = None
-        return [Tell(SipUnregisterJabberUser(user)) for user in users]
 
     def deadline(self) -> float | None:
         """When those who have not shown up are given up."""

@@ -207,6 +207,11 @@ class CallsFromIChat:
         """The phone hung up after we had accepted; nothing if that call is not one of these."""
         return self._happen(self._by_handle.get(message.handle), Event.VOID, now)
 
+    def refuse(self, contact: str, caller: str) -> list[ConnectorCommand]:
+        """Refuse what another run of this program took: `caller` is a full JID, `contact` a gateway JID."""
+        # Both stood in a stanza that the server delivered, so it takes them back.
+        return [self._refusal(caller, contact)]
+
     # --- time and the stream ----------------------------------------------------------------------------
 
     def stream_down(self, now: float) -> list[ConnectorCommand]:

@@ -223,6 +223,13 @@ class CallsToIChat:
         """Give up; nothing if that call is not one of these."""
         return self._happen(self._by_handle.get(message.handle), Event.CANCELLED, now)
 
+    def withdraw(self, device: str, caller: str) -> list[ConnectorCommand]:
+        """Cancel what another run of this program rang: `device` is a full JID, `caller` a gateway JID."""
+        target, calling = _read(device), _read(caller)
+        if target is None or calling is None or calling.domain != self._domain:
+            return [Dropped("withdrawal between nobody", f"{device} {caller}")]
+        return [SendStanza(stanza.vc_cancel(str(target), str(calling), self._ids.next()))]
+
     # --- what the devices do ----------------------------------------------------------------------------
 
     def accepted(self, device: str, caller: str, data: str, now: float) -> list[ConnectorCommand]:
