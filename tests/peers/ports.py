@@ -1,12 +1,17 @@
-"""Free ports on 127.0.0.1, never the same one twice in one process."""
+"""Free ports on 127.0.0.1, not soon again the same one in one process, nor in two that test side by side."""
 
+import os
 import random
 import socket
 
 LOOPBACK = "127.0.0.1"
-_given: set[int] = set()
+_given: dict[int, None] = {}
 # Below the range that Linux gives to outgoing connections, which would otherwise take a port at random.
 _LOWEST, _HIGHEST = 12000, 31998
+# Each of pytest's processes has a share of its own: a port that one has found free would be taken by another.
+_PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_SHARE = (_HIGHEST - _LOWEST) // _PROCESSES // 2 * 2
+_LOWEST += _SHARE * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 def free_port() -> int:
@@ -16,13 +21,17 @@ def free_port() -> int:
 
 def free_ports(count: int) -> int:
     """The first, an even one, of `count` ports in a row that are all free now, for UDP and for TCP."""
-    for _ in range(1000):
-        first = random.randrange(_LOWEST, _HIGHEST - count, 2)
-        row = range(first, first + count)
-        if _given.isdisjoint(row) and all(_is_free(port) for port in row):
-            _given.update(row)
-            return first
-    raise RuntimeError(f"no {count} free ports in a row between {_LOWEST} and {_HIGHEST}")
+    for _ in range(2):
+        for _ in range(500):
+            first = random.randrange(_LOWEST, _LOWEST + _SHARE - count, 2)
+            row = range(first, first + count)
+            if _given.keys().isdisjoint(row) and all(_is_free(port) for port in row):
+                _given.update(dict.fromkeys(row))
+                return first
+        # Many tests later: those who got the older half have long since bound them, or gone.
+        for port in list(_given)[: len(_given) // 2]:
+            del _given[port]
+    raise RuntimeError(f"no {count} free ports in a row between {_LOWEST} and {_LOWEST + _SHARE}")
 
 
 def accepts_tcp(port: int, host: str = LOOPBACK) -> bool:
