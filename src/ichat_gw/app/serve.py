@@ -16,6 +16,7 @@ from pathlib import Path
 from random import SystemRandom
 
 from ichat_gw import __version__
+from ichat_gw.app.backoff import Backoff
 from ichat_gw.app.children import Child, Exit, StopTimes
 from ichat_gw.app.configs import (
     engine_config,
@@ -57,6 +58,9 @@ from ichat_gw.sip.user_agent import UserAgent
 
 GOODBYE_SECONDS = 2.0
 """How long a stopping gateway waits for BYE, CANCEL and REGISTER to be answered."""
+CONNECTOR_PAUSE = 15.0
+"""At most so many seconds until a connector that keeps dying is started again: half
+a minute after its death there are to be calls again, whatever happened before."""
 CONNECTOR_STOP = StopTimes(ask=1.5, terminate=0.5, kill=0.5)
 """The connector has been told to stop by then; all in all below the five seconds that a stop may take."""
 
@@ -89,6 +93,7 @@ class Server:
             on_exited=self._connector_exited,
             on_line=_connector_line,
             ask_to_stop=lambda: None,  # by `Stop`, which the machine sends last of all
+            backoff=Backoff(longest=CONNECTOR_PAUSE),
             stop_times=CONNECTOR_STOP,
         )
 
