@@ -1,4 +1,7 @@
-"""Play the seven flows and show them. Exit status 0 when all went as the manual says, 1 otherwise."""
+"""Play the seven flows and show them. Exit status 0 when all went as the manual says, 1 otherwise.
+
+With --stay: leave servers, gateway, two simulated iChats and a SIP phone running on loopback, to play with.
+"""
 
 import argparse
 import asyncio
@@ -14,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from demo.ladder import MARGIN, draw, rungs
+from demo.playground import Playground
 from peers.flows import FLOWS, Played
 from peers.stage import Stage
 
@@ -138,18 +142,42 @@ def _coloured(line: str) -> str:
     return f"[{colour}]{_plain(line)}[/]" if colour else _plain(line)
 
 
+async def _stay(directory: Path, every: float) -> int:
+    """The playground until Ctrl-C, which is its proper end; 1 when something could not be started."""
+    shutil.rmtree(directory, ignore_errors=True)
+    try:
+        await Playground(directory, lambda text: print(text, flush=True), every).run()
+    except AssertionError as error:
+        print(f"\n{_first_lines(error, 30)}", file=sys.stderr)
+    return 1
+
+
 def main() -> int:
     """Play the demo in the folder given, `.demo` unless told otherwise."""
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument(
         "directory", nargs="?", type=Path, default=Path(".demo"), help="emptied, then filled with logs"
     )
+    parser.add_argument("--stay", action="store_true", help="leave everything running, to play with")
+    parser.add_argument(
+        "--every",
+        type=float,
+        default=5.0,
+        metavar="SECONDS",
+        help="with --stay: between two calls (default 5)",
+    )
     arguments = parser.parse_args()
-    # SIGTERM like Ctrl-C: unwind, so that every program is stopped.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # SIGTERM and a closed terminal like Ctrl-C: unwind, so that every program is stopped.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
+        if arguments.stay:
+            return asyncio.run(_stay(arguments.directory.absolute(), arguments.every))
         return asyncio.run(Demo(arguments.directory).run())
     except KeyboardInterrupt:
+        if arguments.stay:
+            print("nothing is left running")
+            return 0
         print("\nstopped", file=sys.stderr)
         return 130
 
