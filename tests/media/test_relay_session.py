@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ichat_gw.call.media import Side
+from ichat_gw.media.gate import Source
 from ichat_gw.media.relay_messages import Adjust, Learning, PartyCounters
-from ichat_gw.media.relay_session import RelaySession, Source, learning_for
+from ichat_gw.media.relay_session import RelaySession, learning_for
 from ichat_gw.media.rtp import MAX_PACKET, Kind
 from ichat_gw.media.stream import HEAD
 
@@ -60,83 +62,6 @@ def rtcp() -> bytearray:
 )
 def test_how_far_a_description_is_believed(host: str, signalled_from: str, learning: Learning) -> None:
     assert learning_for(host, signalled_from) is learning
-
-
-# Each row: what may be learnt, then (seconds since the offer/answer, source, let in?) in order; the window
-# is 5 s long.
-TABLE: list[tuple[str, Learning, list[tuple[float, Source, bool]]]] = [
-    (
-        "taken at its word",
-        Learning.NOTHING,
-        [
-            (0, OTHER_HOST, False),
-            (0, SAME_HOST, False),
-            (1, NAMED, True),
-            (1, SAME_HOST, False),
-            (99, NAMED, True),
-        ],
-    ),
-    (
-        "another port of the same host is learnt once",
-        Learning.PORT,
-        [
-            (0, OTHER_HOST, False),
-            (1, SAME_HOST, True),
-            (2, ("203.0.113.7", 40_001), False),
-            (99, SAME_HOST, True),
-        ],
-    ),
-    (
-        "any source is learnt once",
-        Learning.ADDRESS,
-        [(1, OTHER_HOST, True), (1, SAME_HOST, False), (99, OTHER_HOST, True), (99, SAME_HOST, False)],
-    ),
-    (
-        "nothing is learnt after the window",
-        Learning.ADDRESS,
-        [(5, OTHER_HOST, False), (5, SAME_HOST, False), (60, NAMED, True)],
-    ),
-    (
-        "who has been heard at the address named is not replaced",
-        Learning.ADDRESS,
-        [(0, NAMED, True), (0, OTHER_HOST, False), (99, NAMED, True)],
-    ),
-    (
-        "the address named overrules what was learnt, inside the window",
-        Learning.ADDRESS,
-        [(0, OTHER_HOST, True), (4.9, NAMED, True), (4.9, OTHER_HOST, False), (99, NAMED, True)],
-    ),
-    (
-        "but not after it",
-        Learning.ADDRESS,
-        [(0, OTHER_HOST, True), (5, NAMED, False), (99, OTHER_HOST, True)],
-    ),
-]
-
-
-@pytest.mark.parametrize(("learning", "packets"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_who_is_let_in(learning: Learning, packets: list[tuple[float, Source, bool]]) -> None:
-    gate = RelaySession().gate(CALLER, Kind.RTP)
-    gate.retarget(NAMED, learning, 5.0)
-    for now, source, admitted in packets:
-        assert gate.admits(source, now) is admitted, f"{source} after {now} s"
-        assert gate.target in (NAMED, gate.accepted)
-
-
-def test_nobody_is_let_in_before_the_description() -> None:
-    gate = RelaySession().gate(CALLER, Kind.RTP)
-    assert not gate.admits(NAMED, 0.0)
-    assert gate.target is None
-
-
-def test_the_same_description_again_changes_nothing() -> None:
-    gate = RelaySession().gate(CALLER, Kind.RTP)
-    gate.retarget(NAMED, Learning.ADDRESS, 5.0)
-    assert gate.admits(OTHER_HOST, 1.0)
-    gate.retarget(NAMED, Learning.ADDRESS, 105.0)
-    assert not gate.admits(SAME_HOST, 101.0)
-    assert not gate.admits(NAMED, 101.0)
-    assert gate.target == OTHER_HOST
 
 
 def test_the_same_description_again_while_nobody_was_heard_opens_the_window() -> None:
@@ -366,6 +291,56 @@ def test_losses_are_counted(call: Call) -> None:
     counters = call.session.counters(CALLER, call.now)
     assert (counters.received, counters.lost, counters.late) == (4, 1, 1)
     assert counters.jitter > 0
+
+
+# --- one port for both ------------------------------------------------------------------------------------
+
+
+def test_who_names_one_port_gets_rtcp_from_our_rtp_port() -> None:
+    """COMPAT iChat: `a=rtcp` names its only port, and a NAT lets nothing else in."""
+    session = RelaySession()
+    rtcp_gate = session.gate(CALLER, Kind.RTCP)
+    session.adjust(Adjust(1, CALLER, receives=True), 0.0)
+    assert not rtcp_gate.muxed
+    session.retarget(CALLER, NAMED, NAMED, Learning.ADDRESS, 5.0)
+    session.adjust(Adjust(1, CALLER, receives=True), 0.0)
+    assert rtcp_gate.muxed
+    assert rtcp_gate.target == NAMED
+    assert session.gate(CALLER, Kind.RTP).admits(OTHER_HOST, 1.0)
+    assert rtcp_gate.target == OTHER_HOST
+    session.retarget(CALLER, PARTNER, PARTNER_RTCP, Learning.NOTHING, 0.0)
+    assert not rtcp_gate.muxed
+
+
+# --- another worker goes on -------------------------------------------------------------------------------
+
+
+def report_about(ssrc: int) -> bytearray:
+    longs = 7, ssrc, 64 << 24 | 5, 0, 80, 0, 0
+    return bytearray([0x81, 201, 0, 7]) + b"".join(long.to_bytes(4, "big") for long in longs)
+
+
+def test_a_successor_has_all_counters(call: Call) -> None:
+    for number in (1, 2, 5, 4):
+        call.now += 0.02
+        call.send(CALLER, numbered(number, 160 * number), NAMED)
+    call.send(CALLER, numbered(6, 0), OTHER_HOST)
+    call.send(CALLER, bytearray(3), NAMED)
+    call.send(CALLEE, report_about(0), PARTNER_RTCP, Kind.RTCP)
+    assert call.session.changed
+    caller, callee = call.session.snapshot(call.now)
+    assert not call.session.changed
+    assert (callee.counters.reported_loss, callee.counters.reported_lost) == (0.25, 5)
+    assert callee.counters.reported_jitter == 10.0
+    after = RelaySession()
+    for side, snapshot, at in ((CALLER, caller, NAMED), (CALLEE, callee, PARTNER)):
+        after.retarget(side, at, (at[0], at[1] + 1), Learning.NOTHING, 0.0)
+        after.restore(side, snapshot, call.now)
+    for side, snapshot in ((CALLER, caller), (CALLEE, callee)):
+        restored = msgspec.structs.replace(
+            after.counters(side, call.now), silent_for=snapshot.counters.silent_for
+        )
+        assert restored == snapshot.counters
 
 
 # --- no sequence of packets ... ---------------------------------------------------------------------------

@@ -3,10 +3,10 @@
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ichat_gw.media.stream import HEAD, MAX_DROPOUT, Stream, rewrite_rtcp
+from ichat_gw.media.stream import HEAD, MAX_DROPOUT, Stream
 
 A, B = 0xAAAA, 0xBBBB
 
@@ -97,9 +97,9 @@ def test_what_was_not_forwarded_leaves_no_gap() -> None:
     stream = Stream(Random(1))
     for number in (1, 2):
         sent(stream, number, 160 * number, 0.02 * number, forward=False)
-    assert stream.second == -1
+    assert stream.start == -1
     assert sent(stream, 3, 480, 0.06) == (3, 480, A)
-    assert stream.second == 0
+    assert stream.start == 0x8000
     for number in (4, 5):
         sent(stream, number, 160 * number, 0.02 * number, forward=False)
     assert sent(stream, 6, 960, 0.12) == (4, 960, A)
@@ -118,83 +118,6 @@ def test_jitter() -> None:
     assert stream.jitter == before
 
 
-# --- RTCP -------------------------------------------------------------------------------------------------
-
-
-def report_block(about: int, highest: int) -> bytes:
-    return about.to_bytes(4, "big") + bytes(4) + highest.to_bytes(4, "big") + bytes(12)
-
-
-def sender_report(ssrc: int, stamp: int, *blocks: bytes) -> bytes:
-    body = ssrc.to_bytes(4, "big") + bytes(8) + stamp.to_bytes(4, "big") + bytes(8) + b"".join(blocks)
-    return bytes([0x80 | len(blocks), 200]) + (len(body) // 4).to_bytes(2, "big") + body
-
-
-def packet_of(kind: int, *longs: int) -> bytes:
-    body = b"".join(long.to_bytes(4, "big") for long in longs)
-    return bytes([0x81, kind]) + (len(body) // 4).to_bytes(2, "big") + body
-
-
-def shifted(ssrc: int, shift: tuple[int, int, int]) -> Stream:
-    stream = Stream(Random(1))
-    stream.ssrc, stream.shift = ssrc, shift
-    return stream
-
-
-def test_rtcp_of_orderly_streams_stays() -> None:
-    packet = bytearray(sender_report(A, 7))
-    rewrite_rtcp(packet, Stream(Random(1)), Stream(Random(1)))
-    assert packet == sender_report(A, 7)
-
-
-def test_rtcp_is_rewritten_both_ways() -> None:
-    """A sends as 1 and hears B as 2: reports of A name 1, and B where A says 2."""
-    sends, hears = shifted(A, (5, 1_000, 1)), shifted(B, (0xFFFF, 7, 2))
-    packet = bytearray(
-        sender_report(A, 0xFFFFFFFF, report_block(2, 70_000), report_block(3, 8))
-        + packet_of(201, A, *(int.from_bytes(report_block(2, 9)[i : i + 4], "big") for i in range(0, 24, 4)))
-        + packet_of(202, A, 0x01026869)
-        + packet_of(205, A, 2)
-        + packet_of(206, A, 3)
-        + packet_of(203, A)
-    )
-    rewrite_rtcp(packet, sends, hears)
-    assert packet == (
-        sender_report(1, 999, report_block(B, 70_000 - 0xFFFF), report_block(3, 8))
-        + packet_of(
-            201,
-            1,
-            *(
-                int.from_bytes(report_block(B, 9 - 0xFFFF & 0xFFFFFFFF)[i : i + 4], "big")
-                for i in range(0, 24, 4)
-            ),
-        )
-        + packet_of(202, 1, 0x01026869)
-        + packet_of(205, 1, B)
-        + packet_of(206, 1, 3)
-        + packet_of(203, 1)
-    )
-
-
-def test_rtcp_about_keep_alives_alone() -> None:
-    """There is no sender yet that the report could be about."""
-    packet = bytearray(sender_report(A, 7, report_block(2, 9)) + packet_of(205, A, 2))
-    before = bytes(packet)
-    rewrite_rtcp(packet, Stream(Random(1)), shifted(-1, (0, 0, 2)))
-    assert packet == before
-
-
-@given(st.binary(max_size=120), st.booleans(), st.booleans())
-def test_no_rtcp_makes_it_raise(packet: bytes, one: bool, other: bool) -> None:
-    changed = bytearray(packet)
-    rewrite_rtcp(
-        changed,
-        shifted(0, (1, 1, 1)) if one else Stream(Random(1)),
-        shifted(0, (1, 1, 0)) if other else Stream(Random(1)),
-    )
-    assert len(changed) == len(packet)
-
-
 @given(
     st.lists(
         st.one_of(
@@ -205,6 +128,7 @@ def test_no_rtcp_makes_it_raise(packet: bytes, one: bool, other: bool) -> None:
         max_size=40,
     )
 )
+@example([("next", False), (A, 0, 0), ("keep alive", 1.0)])
 def test_the_receiver_hears_one_source_whose_newest_number_never_goes_back(
     steps: list[tuple[object, ...]],
 ) -> None:
@@ -231,3 +155,63 @@ def test_the_receiver_hears_one_source_whose_newest_number_never_goes_back(
         if stream.late == late:
             assert newest is None or 0 < (out[0] - newest & 0xFFFF) <= MAX_DROPOUT
             newest = out[0]
+
+
+# --- another worker goes on -------------------------------------------------------------------------------
+
+
+def successor(stream: Stream, now: float) -> Stream:
+    after = Stream(Random(2))
+    after.restore(stream.snapshot(), now)
+    return after
+
+
+def test_a_successor_goes_on_with_the_same_shift() -> None:
+    """What came between the last snapshot and the death counts neither as come nor as lost."""
+    stream = Stream(Random(1))
+    sent(stream, 10, 1_600, 1.0)
+    assert sent(stream, 7_000, 90_000, 1.1, ssrc=B) == (11, 2_400, A)
+    after = successor(stream, 5.0)
+    assert sent(after, 7_200, 90_000 + 200 * 160, 5.1, ssrc=B) == (211, 2_400 + 200 * 160, A)
+    assert after.lost == 0
+    assert sent(after, 7_202, 90_000 + 202 * 160, 5.14, ssrc=B) == (213, 2_400 + 202 * 160, A)
+    assert after.lost == 1
+
+
+def test_a_successor_that_hears_somebody_else_repeats_no_number() -> None:
+    """The predecessor may have sent 100 packets a second since the snapshot."""
+    stream = Stream(Random(1))
+    sent(stream, 10, 1_600, 1.0)
+    assert sent(successor(stream, 5.0), 7_000, 90_000, 5.1, ssrc=B) == (411, 1_600 + 205 * 160, A)
+
+
+def test_a_successor_goes_on_with_keep_alives() -> None:
+    stream = Stream(Random(1))
+    sent(stream, 10, 1_600, 1.0)
+    assert kept_alive(stream, 2.0) == (11, 9_600, A)
+    after = successor(stream, 2.5)
+    assert kept_alive(stream, 2.02) == (12, 9_760, A)
+    assert kept_alive(after, 2.52) == (62, 9_600 + 26 * 160, A)
+    assert sent(after, 11, 1_760, 2.54) == (63, 9_600 + 27 * 160, A)
+
+
+def test_a_successor_of_a_stream_that_never_began() -> None:
+    assert sent(successor(Stream(Random(1)), 9.0), 10, 1_600, 1.0) == (10, 1_600, A)
+
+
+def test_what_a_successor_must_be_told_of() -> None:
+    stream = Stream(Random(1))
+    told = []
+    for step in (
+        lambda: sent(stream, 10, 1_600, 1.0),
+        lambda: sent(stream, 11, 1_760, 1.02),
+        lambda: kept_alive(stream, 2.0),
+        lambda: kept_alive(stream, 2.02),
+        lambda: sent(stream, 12, 1_920, 2.04),
+        lambda: sent(stream, 13, 2_080, 2.06),
+        lambda: sent(stream, 7_000, 0, 2.08, ssrc=B),
+    ):
+        stream.changed = False
+        step()
+        told.append(stream.changed)
+    assert told == [True, False, True, False, True, False, True]

@@ -41,6 +41,89 @@ class _Message(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True
     """Base of all messages: immutable, tagged with the class name when encoded."""
 
 
+# --- what both speak of ---------------------------------------------------------------------------------
+
+
+class PartyCounters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What has passed at the ports of one party."""
+
+    received: int = 0
+    """RTP packets taken from the party."""
+    received_octets: int = 0
+    """Their UDP payload in bytes."""
+    sent: int = 0
+    """RTP packets sent to the party."""
+    sent_octets: int = 0
+    rtcp_received: int = 0
+    rtcp_sent: int = 0
+    strangers: int = 0
+    """Dropped: from a source that is not the party."""
+    malformed: int = 0
+    """Dropped: neither RTP nor RTCP, RTP on the RTCP port, or too long."""
+    early: int = 0
+    """Dropped: came before the party's description."""
+    unsent: int = 0
+    """Not sent to the party: it holds the call, or its address is not known yet."""
+    errors: int = 0
+    """Refused by the operating system, sending or receiving."""
+    lost: int = 0
+    """RTP packets that the party must have sent but that did not come (RFC 3550 6.4.1)."""
+    late: int = 0
+    """RTP packets that came after later ones, or twice."""
+    jitter: float = 0.0
+    """Interarrival jitter of its RTP (RFC 3550 6.4.1), in milliseconds."""
+    keep_alives: int = 0
+    """RTP packets of our own sent to the party; not in `sent`."""
+    reports: int = 0
+    """What the party's RTCP has said of the RTP sent to it: report blocks so far. The next four are None
+    until there was one."""
+    reported_loss: float | None = None
+    """Share of the packets lost on the way to it, 0..1, in the last report."""
+    reported_lost: int | None = None
+    """Packets lost on the way to it in all, says the last report; doubles count against, RFC 3550 6.4.1."""
+    reported_jitter: float | None = None
+    """Of the packets that reached it, in milliseconds, in the last report."""
+    round_trip: float | None = None
+    """From us to the party and back, in milliseconds, when its reports last told."""
+    silent_for: float | None = None
+    """Seconds since the last packet from the party; None: there was none."""
+    source: tuple[str, int] | None = None
+    """Where its RTP is accepted from."""
+
+
+class GateSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom a port listens to. Addresses as sockets have them."""
+
+    named: tuple[str | int, ...] | None = None
+    """Where the party said that it is."""
+    accepted: tuple[str | int, ...] | None = None
+    """The only source let in, learnt or as named; None: nobody yet."""
+
+
+class StreamSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the RTP of one party stands, and what becomes of it; see `stream.Stream`."""
+
+    ssrc: int = -1
+    next: int = 0
+    stamp: int = 0
+    at: float = 0.0
+    shift: tuple[int, int, int] | None = None
+    begun: bool = False
+    paused: tuple[int, int, float] | None = None
+    rate: int = 8_000
+    jitter: float = 0.0
+    """In ticks of `rate`."""
+
+
+class PartySnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What packets alone have told of a party. Times are those of the clock that all processes share."""
+
+    rtp: GateSnapshot = GateSnapshot()
+    rtcp: GateSnapshot = GateSnapshot()
+    stream: StreamSnapshot = StreamSnapshot()
+    counters: PartyCounters = PartyCounters()
+
+
 # --- engine to worker -------------------------------------------------------------------------------------
 
 
@@ -98,46 +181,18 @@ class Query(_Message, frozen=True):
     query: int
 
 
-Order: TypeAlias = Open | Retarget | Adjust | Close | Query
+class Restore(_Message, frozen=True):
+    """Go on with a session where another worker was when it died; said after what `Retarget` has to say."""
+
+    session: int
+    caller: PartySnapshot
+    callee: PartySnapshot
+
+
+Order: TypeAlias = Open | Retarget | Adjust | Close | Query | Restore
 
 
 # --- worker to engine -------------------------------------------------------------------------------------
-
-
-class PartyCounters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What has passed at the ports of one party."""
-
-    received: int = 0
-    """RTP packets taken from the party."""
-    received_octets: int = 0
-    """Their UDP payload in bytes."""
-    sent: int = 0
-    """RTP packets sent to the party."""
-    sent_octets: int = 0
-    rtcp_received: int = 0
-    rtcp_sent: int = 0
-    strangers: int = 0
-    """Dropped: from a source that is not the party."""
-    malformed: int = 0
-    """Dropped: neither RTP nor RTCP, RTP on the RTCP port, or too long."""
-    early: int = 0
-    """Dropped: came before the party's description."""
-    unsent: int = 0
-    """Not sent to the party: it holds the call, or its address is not known yet."""
-    errors: int = 0
-    """Refused by the operating system, sending or receiving."""
-    lost: int = 0
-    """RTP packets that the party must have sent but that did not come (RFC 3550 6.4.1)."""
-    late: int = 0
-    """RTP packets that came after later ones, or twice."""
-    jitter: float = 0.0
-    """Interarrival jitter of its RTP (RFC 3550 6.4.1), in milliseconds."""
-    keep_alives: int = 0
-    """RTP packets of our own sent to the party; not in `sent`."""
-    silent_for: float | None = None
-    """Seconds since the last packet from the party; None: there was none."""
-    source: tuple[str, int] | None = None
-    """Where its RTP is accepted from."""
 
 
 class Started(_Message, frozen=True):
@@ -189,7 +244,15 @@ class Silent(_Message, frozen=True):
     side: Side
 
 
-WorkerReply: TypeAlias = Started | Opened | OpenFailed | Closed | Report | Silent
+class Snapshot(_Message, frozen=True):
+    """What a successor would have to know of the session. Said when that changes, and now and then."""
+
+    session: int
+    caller: PartySnapshot
+    callee: PartySnapshot
+
+
+WorkerReply: TypeAlias = Started | Opened | OpenFailed | Closed | Report | Silent | Snapshot
 
 
 # --- on the pipe ------------------------------------------------------------------------------------------

@@ -1,40 +1,13 @@
-"""The rules of relaying one call: who is listened to, and where packets go.
+"""The four gates of a call as one, as the orders of the engine speak of them (`gate` has the rules)."""
 
-A call has two parties, each party a port pair of ours, and each port a `Gate`. A gate lets packets in
-from one source only:
-
-- the address and port that the party's description names, exactly, when that is believable
-  (`Learning.NOTHING`);
-- another port of the same host (`Learning.PORT`), or any source (`Learning.ADDRESS`), when the
-  description cannot be taken at its word. It is learnt once, from the first packet of the gate's own kind,
-  and only inside a window of some seconds that an offer or answer opens. Until the window closes, a packet
-  from the very address named overrules what was learnt; after that nothing moves the stream but a
-  description that names another address.
-
-A description that names the same address again changes nothing: otherwise each re-INVITE of a
-call would be a chance for a stranger. RTCP is learnt only from the host that RTP comes from.
-
-Packets go to the accepted source, or before one is accepted to the address named: never to anybody who is
-not in SDP and was not accepted. A packet that is not let in is dropped and counted, whatever it is.
-
-A party that gets no packets gets keep-alives (`stream`): a second after the last packet, and at once on
-IPv6, where iChat waits for a packet before it sends any.
-
-All of this is written for clearness; `media.net.worker` has a short cut for the common case (RTP from
-the accepted source), which must do what `Gate.route` does.
-"""
-
+from collections.abc import Iterable
 from ipaddress import ip_address
 from random import Random
-from typing import TypeAlias
 
 from ichat_gw.call.media import Side
-from ichat_gw.media.relay_messages import Adjust, Learning, PartyCounters
-from ichat_gw.media.rtp import NEVER_RTP, UNCHANGED, Kind, classify, second_bytes
-from ichat_gw.media.stream import KEEP_ALIVE_AFTER, KEEP_ALIVE_EVERY, Stream, rewrite_rtcp
-
-Source: TypeAlias = tuple[str | int, ...]
-"""A socket address as `recvfrom` gives it: host and port first, for IPv6 two numbers more."""
+from ichat_gw.media.gate import Gate, Source
+from ichat_gw.media.relay_messages import Adjust, Learning, PartyCounters, PartySnapshot
+from ichat_gw.media.rtp import UNCHANGED, Kind, second_bytes
 
 
 def learning_for(host: str, signalled_from: str) -> Learning:
@@ -56,222 +29,31 @@ def learning_for(host: str, signalled_from: str) -> Learning:
     return Learning.NOTHING if host == signalled_from else Learning.ADDRESS
 
 
-class Gate:
-    """One of our ports: whom it listens to, where it sends, and what has passed.
-
-    `kind` is what it is for; `opposite` the other party's gate of that kind; `companion` the same party's
-    gate of the other kind.
-    """
-
-    __slots__ = (
-        "_expected_from",
-        "_fill_at",
-        "_learning",
-        "_named",
-        "_quiet_from",
-        "_timeout",
-        "_window_ends",
-        "accepted",
-        "companion",
-        "early",
-        "errors",
-        "keep_alive",
-        "keep_alives",
-        "kind",
-        "last",
-        "malformed",
-        "muted",
-        "muxed",
-        "octets",
-        "opposite",
-        "packets",
-        "second",
-        "sent",
-        "sent_octets",
-        "strangers",
-        "stream",
-        "target",
-        "unsent",
-    )
-    opposite: "Gate"
-    companion: "Gate"
-
-    def __init__(self, kind: Kind, rng: Random) -> None:
-        self.kind = kind
-        self.stream = Stream(rng)
-        """The RTP that comes in here."""
-        self.accepted: Source | None = None
-        """Whom we listen to."""
-        self.target: Source | None = None
-        """Where we send; None: nowhere, for now."""
-        self.muted = False
-        """The party wants to receive nothing (it holds the call)."""
-        self.second = UNCHANGED if kind is Kind.RTP else NEVER_RTP
-        """What becomes of the second byte of RTP packets that come in here, see `rtp.second_bytes`."""
-        self.packets = self.octets = self.sent = self.sent_octets = 0
-        self.strangers = self.malformed = self.early = self.unsent = self.errors = 0
-        self.last: float | None = None
-        """When the last packet was let in that did not take the short cut."""
-        self.muxed = False
-        """RTCP for the party goes to where its RTP goes, and from there."""
-        self.keep_alive = 0, 8_000
-        """The payload type and clock rate of keep-alives for the party."""
-        self.keep_alives = 0
-        """How many were sent."""
-        self._quiet_from: float | None = None
-        self._fill_at: float | None = None
-        self._timeout = 0.0
-        self._expected_from = 0.0
-        self._named: Source | None = None
-        self._learning = Learning.NOTHING
-        self._window_ends = 0.0
-
-    def retarget(self, named: Source | None, learning: Learning, window_ends: float) -> None:
-        """The party has named this address (None: none), and may be learnt until `window_ends`."""
-        if named == self._named and self.accepted is not None:
-            return
-        self._named = named
-        self._learning = learning
-        self._window_ends = window_ends
-        self._accept(named if learning is Learning.NOTHING else None)
-
-    def mute(self, muted: bool) -> None:
-        """Send nothing to the party, or send again."""
-        self.muted = muted
-        self._aim()
-
-    def admits(self, source: Source, now: float) -> bool:
-        """Whether a packet of the gate's kind from `source` is let in; this may be how it is learnt."""
-        if source == self.accepted:
-            return True
-        if self._named is None:
-            return False
-        if source == self._named:
-            if self.accepted is not None and now >= self._window_ends:
-                return False
-            if self.kind is Kind.RTP and self.accepted is not None:
-                # Whom we took for the party is not: do not keep its RTCP either.
-                self.companion.unlearn()
-        elif (
-            self.accepted is not None or now >= self._window_ends or not self._may_learn(source, self._named)
-        ):
-            return False
-        self._accept(source)
-        return True
-
-    def route(self, packet: bytearray | memoryview, source: Source, now: float) -> "Gate | None":
-        """The gate that `packet`, come in here, goes out of, to that gate's `target`; None: dropped.
-
-        RTCP is also taken at the RTP port, from the source of RTP (RFC 5761): iChat has one port for both.
-        All is counted except the sending itself. The payload type is changed in place.
-        """
-        kind = classify(packet)
-        if kind is None or (kind is Kind.RTP and self.kind is Kind.RTCP):
-            self.malformed += 1
-            return None
-        if self._named is None:
-            self.early += 1
-            return None
-        if not (self.admits(source, now) if kind is self.kind else source == self.accepted):
-            self.strangers += 1
-            return None
-        entry = self if kind is self.kind else self.companion
-        if kind is Kind.RTP:
-            second = packet[1]
-            self.stream.take(packet, now, forward=self.opposite.target is not None)
-            packet[1] = self.second[second]
-            if second == self.stream.second:
-                self.stream.second_out = packet[1]
-        else:
-            main = self if self.kind is Kind.RTP else self.companion
-            rewrite_rtcp(packet, main.stream, main.opposite.stream)
-        entry.packets += 1
-        entry.octets += len(packet)
-        entry.last = now
-        if entry.opposite.target is None:
-            entry.opposite.unsent += 1
-            return None
-        return entry.opposite
-
-    def fill(self, now: float) -> tuple[bytes | None, float | None]:
-        """The keep-alive that is due now for the party opposite, if one is, and when to ask again.
-
-        None: not before one of the parties is described anew.
-        """
-        out = self.opposite
-        if out.target is None:
-            self._quiet_from = self._fill_at = None
-            return None, None
-        if self._quiet_from is None:
-            # COMPAT iChat: on IPv6 it sends nothing until it has received something.
-            waits = self.stream.ssrc_out < 0 and len(out.target) == 4
-            self._quiet_from = now - KEEP_ALIVE_AFTER if waits else now
-        begins = max(self._quiet_from, self.stream.at) + KEEP_ALIVE_AFTER
-        if now < begins:
-            self._fill_at = None
-            return None, begins
-        if self._fill_at is None or now - self._fill_at > KEEP_ALIVE_EVERY:
-            self._fill_at = now
-        self._fill_at += KEEP_ALIVE_EVERY
-        return self.stream.keep_alive(*out.keep_alive, now), self._fill_at
-
-    def expect(self, timeout: float, now: float) -> None:
-        """From now on the party may be silent for so many seconds; 0: for ever."""
-        self._timeout = timeout
-        self._expected_from = now
-
-    def times_out(self, now: float) -> tuple[bool, float | None]:
-        """Whether the party has been silent for too long, which is said once, and when to ask again."""
-        if not self._timeout:
-            return False, None
-        heard = max(self._expected_from, self.heard or 0.0, self.companion.heard or 0.0)
-        if now < heard + self._timeout:
-            return False, heard + self._timeout
-        self._timeout = 0.0
-        return True, None
-
-    @property
-    def heard(self) -> float | None:
-        """When the last packet was let in; None: there was none."""
-        if self.stream.ssrc < 0:
-            return self.last
-        return max(self.stream.at, self.last or 0.0)
-
-    def unlearn(self) -> None:
-        """Forget a source that was learnt, so that another one can be."""
-        if self.accepted != self._named:
-            self._accept(None)
-
-    def _may_learn(self, source: Source, named: Source) -> bool:
-        if self._learning is Learning.PORT:
-            return source[0] == named[0]
-        rtp = self.companion.accepted
-        beside_rtp = rtp is not None and source[0] == rtp[0]
-        return self._learning is Learning.ADDRESS and (self.kind is Kind.RTP or beside_rtp)
-
-    def _accept(self, source: Source | None) -> None:
-        self.accepted = source
-        self._aim()
-
-    def _aim(self) -> None:
-        at = self.companion if self.muxed else self
-        self.target = None if self.muted else at.accepted or at._named
-        if self.kind is Kind.RTP and self.companion.muxed:
-            self.companion._aim()
-
-
 class RelaySession:
     """The four gates of a call."""
 
-    __slots__ = ("_gates",)
+    __slots__ = ("_gates", "_mux", "number", "told_at")
 
-    def __init__(self, rng: Random | None = None) -> None:
-        """`rng` gives the SSRC and first numbers of streams that begin with a keep-alive."""
+    def __init__(self, rng: Random | None = None, number: int = 0) -> None:
+        """`rng` gives the SSRC and first numbers of streams that begin with a keep-alive.
+
+        `number` is what the engine calls the session.
+        """
         rng = rng or Random()
+        self.number = number
+        self.told_at = 0.0
+        """When the engine last got a snapshot."""
+        self._mux = dict.fromkeys(Side, False)
+        """Who has agreed to rtcp-mux."""
         self._gates = {(side, kind): Gate(kind, rng) for side in Side for kind in Kind}
         for (side, kind), gate in self._gates.items():
             gate.opposite = self._gates[side.other, kind]
             gate.companion = self._gates[side, Kind.RTCP if kind is Kind.RTP else Kind.RTP]
+
+    @property
+    def gates(self) -> Iterable[Gate]:
+        """All four."""
+        return self._gates.values()
 
     def gate(self, side: Side, kind: Kind) -> Gate:
         """The gate of `side` for `kind`."""
@@ -281,19 +63,62 @@ class RelaySession:
         self, side: Side, rtp: Source | None, rtcp: Source | None, learning: Learning, window_ends: float
     ) -> None:
         """`side` has offered or answered: it is at these addresses."""
-        self._gates[side, Kind.RTP].retarget(rtp, learning, window_ends)
-        self._gates[side, Kind.RTCP].retarget(rtcp, learning, window_ends)
+        main, control = self._gates[side, Kind.RTP], self._gates[side, Kind.RTCP]
+        main.retarget(rtp, learning, window_ends)
+        control.retarget(rtcp, learning, window_ends)
+        control.share(self._has_one_port(side))
 
     def adjust(self, order: Adjust, now: float) -> None:
         """Treat packets from and to a party as `order` says."""
         rtp, rtcp = self._gates[order.side, Kind.RTP], self._gates[order.side, Kind.RTCP]
-        rtcp.muxed = order.mux
+        self._mux[order.side] = order.mux
+        rtcp.share(self._has_one_port(order.side))
         rtp.mute(not order.receives)
         rtcp.mute(not order.controlled)
         rtp.second = second_bytes(order.renumbered) if order.renumbered else UNCHANGED
         rtp.stream.clock(order.rates)
         rtp.keep_alive = order.keep_alive
         rtp.expect(order.timeout, now)
+
+    def _has_one_port(self, side: Side) -> bool:
+        named = self._gates[side, Kind.RTP].named
+        return self._mux[side] or (named is not None and named == self._gates[side, Kind.RTCP].named)
+
+    @property
+    def changed(self) -> bool:
+        """Whether a successor would have to be told something new; see `snapshot`."""
+        return any(gate.changed or gate.stream.changed for gate in self._gates.values())
+
+    def snapshot(self, now: float) -> tuple[PartySnapshot, PartySnapshot]:
+        """What packets alone have told, of both parties, for a successor. Nothing has `changed` then."""
+        for gate in self._gates.values():
+            gate.changed = gate.stream.changed = False
+        self.told_at = now
+        caller, callee = (
+            PartySnapshot(
+                self._gates[side, Kind.RTP].snapshot(),
+                self._gates[side, Kind.RTCP].snapshot(),
+                self._gates[side, Kind.RTP].stream.snapshot(),
+                self.counters(side, now),
+            )
+            for side in Side
+        )
+        return caller, callee
+
+    def restore(self, side: Side, snapshot: PartySnapshot, now: float) -> None:
+        """Go on where a predecessor was. To be said after `retarget`."""
+        rtp, rtcp = self._gates[side, Kind.RTP], self._gates[side, Kind.RTCP]
+        rtp.restore(snapshot.rtp)
+        rtcp.restore(snapshot.rtcp)
+        rtp.stream.restore(snapshot.stream, now)
+        before = snapshot.counters
+        rtp.packets, rtp.octets = before.received, before.received_octets
+        rtp.sent, rtp.sent_octets = before.sent, before.sent_octets
+        rtcp.packets, rtcp.sent = before.rtcp_received, before.rtcp_sent
+        rtp.strangers, rtp.malformed, rtp.early = before.strangers, before.malformed, before.early
+        rtp.unsent, rtp.errors, rtp.keep_alives = before.unsent, before.errors, before.keep_alives
+        rtp.stream.lost, rtp.stream.late = before.lost, before.late
+        rtp.reports.restore(before)
 
     def counters(self, side: Side, now: float) -> PartyCounters:
         """What has passed at the gates of `side` so far."""
@@ -315,6 +140,11 @@ class RelaySession:
             late=rtp.stream.late,
             jitter=rtp.stream.jitter_ms,
             keep_alives=rtp.keep_alives,
+            reports=rtp.reports.count,
+            reported_loss=rtp.reports.loss,
+            reported_lost=rtp.reports.lost,
+            reported_jitter=rtp.reports.jitter,
+            round_trip=rtp.reports.round_trip,
             silent_for=None if last is None else now - last,
             source=None if rtp.accepted is None else (str(rtp.accepted[0]), int(rtp.accepted[1])),
         )

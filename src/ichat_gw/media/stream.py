@@ -5,14 +5,19 @@ in its numbers. The receiver sees one SSRC, with sequence numbers and timestamps
 sender does nothing of that kind its packets pass as they are, afterwards they are shifted. Where nothing
 comes, keep-alives fill the gap: empty packets, without which iChat ends the call.
 
-On the way, losses, late packets and jitter of the sender are counted. RTCP is rewritten to match.
+On the way, losses, late packets and jitter of the sender are counted. `rtcp` makes RTCP match.
 """
 
 from random import Random
 from struct import Struct
 
+from ichat_gw.media.relay_messages import StreamSnapshot
+from ichat_gw.media.rtp import UNCHANGED
+
 HEAD = Struct("!BBHII")
 """The first twelve bytes of RTP: version and the like, marker and payload type, sequence, timestamp, SSRC."""
+_NUMBERS = Struct("!HII")
+"""The last ten of them."""
 KEEP_ALIVE_AFTER = 1.0
 """Seconds without a packet until keep-alives begin, as the original did it."""
 KEEP_ALIVE_EVERY = 0.02
@@ -23,9 +28,6 @@ MAX_DROPOUT = 3_000
 MAX_MISORDER = 100
 """A sequence number so much behind is a late packet, more is a new beginning."""
 
-_REPORTS = (200, 201)
-_FEEDBACK = (205, 206)
-
 
 class Stream:
     """What one party sends, and what becomes of it. Slots without underscore are the worker's short cut."""
@@ -35,17 +37,20 @@ class Stream:
         "_paused",
         "_rates",
         "_rng",
+        "_unknown",
+        "altered",
         "at",
+        "changed",
         "jitter",
         "late",
         "lost",
         "next",
         "rate",
-        "second",
         "second_out",
         "shift",
         "ssrc",
         "stamp",
+        "start",
     )
 
     def __init__(self, rng: Random) -> None:
@@ -57,10 +62,12 @@ class Stream:
         """The timestamp of its newest packet."""
         self.at = 0.0
         """When that came."""
-        self.second = -1
-        """The second byte of that; -1 where the next packet must be looked at in full."""
+        self.start = -1
+        """The first two bytes of that; -1 where the next packet must be looked at in full."""
         self.second_out = 0
-        """What the second byte became."""
+        """What its second byte became."""
+        self.altered = False
+        """Its receiver gets other bytes than were sent."""
         self.rate = USUAL_RATE
         """Ticks of the timestamp in a second."""
         self.jitter = 0.0
@@ -68,6 +75,10 @@ class Stream:
         self.lost = self.late = 0
         self.shift: tuple[int, int, int] | None = None
         """To be added to sequence number and timestamp, and the SSRC that the receiver knows."""
+        self.changed = False
+        """`shift`, or whose it is, has changed since somebody who wanted to know cleared this."""
+        self._unknown = 0
+        """How many packets a predecessor may have sent after it told us of this stream, at most."""
         self._begun = False
         """The receiver has got something."""
         self._paused: tuple[int, int, float] | None = None
@@ -79,16 +90,21 @@ class Stream:
     def clock(self, rates: tuple[tuple[int, int], ...]) -> None:
         """Know the clock rate of payload types; the others have `USUAL_RATE`."""
         self._rates = dict(rates)
-        self.second = -1
+        self.start = -1
 
     @property
     def jitter_ms(self) -> float:
         """The jitter in milliseconds."""
         return self.jitter / self.rate * 1e3
 
-    def take(self, packet: bytearray | memoryview, now: float, forward: bool) -> None:
-        """Count a packet of the sender, and if it goes `forward` shift it in place."""
-        _, second, sequence, stamp, ssrc = HEAD.unpack_from(packet)
+    def take(
+        self, packet: bytearray | memoryview, now: float, forward: bool, becomes: bytes = UNCHANGED
+    ) -> None:
+        """Count a packet of the sender, and change it in place to what the receiver gets.
+
+        `becomes` says what second byte it then has. Not `forward`: the receiver gets none.
+        """
+        first, second, sequence, stamp, ssrc = HEAD.unpack_from(packet)
         rate = self._rates.get(second & 0x7F, USUAL_RATE)
         ahead = (sequence - self.next) & 0xFFFF
         if not forward:
@@ -100,29 +116,62 @@ class Stream:
         elif ahead >= MAX_DROPOUT:
             self.late += 1
             self.lost -= self.lost > 0
-            self.write(packet, sequence, stamp)
+            self._begun = self._begun or forward
+            self.alter(packet, becomes[second], sequence, stamp)
             return
         else:
-            self.lost += ahead
+            # What came between the last snapshot and now is not known.
+            self.lost += 0 if self._unknown else ahead
             off = (now - self.at) * rate - _signed(stamp - self.stamp)
             # All packets of a tone bear one timestamp: they say nothing about the way here.
             if rate == self.rate and stamp != self.stamp:
                 self.jitter += (abs(off) - self.jitter) / 16
+        self._unknown = 0
+        self.changed = self.changed or ssrc != self.ssrc
         self.ssrc, self.next, self.stamp, self.at = ssrc, (sequence + 1) & 0xFFFF, stamp, now
-        self.second, self.rate = second, rate
-        if not forward:
-            self.second = -1
-            return
-        self._begun = True
+        self.rate = rate
+        if forward:
+            self._begun = True
+            if self._paused is not None:
+                self._resume(sequence, stamp, now)
+            self.start = 0x8000 | second if first == 0x80 else -1
+            self.second_out = becomes[second]
+            self.altered = self.shift is not None or self.second_out != second
+        self.alter(packet, becomes[second], sequence, stamp)
+
+    def snapshot(self) -> StreamSnapshot:
+        """What a successor must know to go on, so that the receiver notices nothing."""
+        return StreamSnapshot(
+            self.ssrc,
+            self.next,
+            self.stamp,
+            self.at,
+            self.shift,
+            self._begun,
+            self._paused,
+            self.rate,
+            self.jitter,
+        )
+
+    def restore(self, snapshot: StreamSnapshot, now: float) -> None:
+        """Go on where a predecessor was, or later: nothing that it may have sent meanwhile is sent again."""
+        self.ssrc, self.next, self.stamp, self.at = snapshot.ssrc, snapshot.next, snapshot.stamp, snapshot.at
+        self.shift, self._begun, self._paused = snapshot.shift, snapshot.begun, snapshot.paused
+        self.rate, self.jitter = snapshot.rate, snapshot.jitter
+        self.start = -1
+        since = self.at if self._paused is None else self._paused[2]
+        # No codec that we know sends more than 100 packets a second.
+        self._unknown = round(max(0.0, now - since) * 100) if self._begun else 0
         if self._paused is not None:
-            self._resume(sequence, stamp, now)
-        self.write(packet, sequence, stamp)
+            sequence, stamp, at = self._paused
+            self._paused = (sequence + self._unknown) & 0xFFFF, stamp, at
 
     def keep_alive(self, payload_type: int, rate: int, now: float) -> bytes:
         """The next packet for a receiver that gets nothing."""
         if not self._begun:
             self._begun = True
             self.shift = 0, 0, self._rng.getrandbits(32)
+            self.changed = True
             self._paused = self._rng.getrandbits(16), self._rng.getrandbits(32), now - KEEP_ALIVE_EVERY
         self._pause()
         assert self._paused is not None
@@ -139,11 +188,13 @@ class Stream:
 
     def _pause(self) -> None:
         """The receiver's stream does not go on with the sender's next packet."""
-        self.second = -1
+        self.start = -1
         if self._begun and self._paused is None:
             sequence, stamp, ssrc = self.shift or (0, 0, self.ssrc)
             self.shift = sequence, stamp, ssrc
-            self._paused = (self.next - 1 + sequence) & 0xFFFF, (self.stamp + stamp) & 0xFFFFFFFF, self.at
+            self.changed = True
+            newest = self.next - 1 + self._unknown
+            self._paused = (newest + sequence) & 0xFFFF, (self.stamp + stamp) & 0xFFFFFFFF, self.at
 
     def _resume(self, sequence: int, stamp: int, now: float) -> None:
         """It does go on, with this packet."""
@@ -152,6 +203,7 @@ class Stream:
         goal = self._following(self._paused, self.rate, now)
         self.shift = (goal[0] - sequence) & 0xFFFF, (goal[1] - stamp) & 0xFFFFFFFF, self.shift[2]
         self._paused = None
+        self.changed = True
 
     def _following(self, last: tuple[int, int, float], rate: int, now: float) -> tuple[int, int]:
         """The sequence number and timestamp after `last`, in whole steps of 20 ms."""
@@ -160,67 +212,12 @@ class Stream:
         ticks = steps * round(rate * KEEP_ALIVE_EVERY)
         return (sequence + 1) & 0xFFFF, (stamp + ticks) & 0xFFFFFFFF
 
-    def write(self, packet: bytearray | memoryview, sequence: int, stamp: int) -> None:
-        """Shift a packet in place."""
+    def alter(self, packet: bytearray | memoryview, second: int, sequence: int, stamp: int) -> None:
+        """Give a packet this second byte, and shift its numbers, in place."""
+        packet[1] = second
         if self.shift is not None:
             add, ticks, ssrc = self.shift
-            HEAD.pack_into(
-                packet,
-                0,
-                packet[0],
-                packet[1],
-                (sequence + add) & 0xFFFF,
-                (stamp + ticks) & 0xFFFFFFFF,
-                ssrc,
-            )
-
-
-def rewrite_rtcp(packet: bytearray | memoryview, sent: Stream, heard: Stream) -> None:
-    """Make RTCP of a party match the streams as both ends know them, in place.
-
-    `sent` is what the party sends, `heard` what it hears. SSRCs and the numbers of sender and receiver
-    reports are changed; what is not understood stays. Never raises, whatever the packet is.
-    """
-    if sent.shift is None and heard.shift is None:
-        return
-    place = 0
-    while place + 8 <= len(packet):
-        kind, size = packet[place + 1], 4 * (int.from_bytes(packet[place + 2 : place + 4], "big") + 1)
-        end = min(place + size, len(packet))
-        if sent.shift is not None and _long(packet, place + 4) == sent.ssrc:
-            _put_long(packet, place + 4, sent.shift[2])
-            if kind == 200 and place + 20 <= end:
-                _put_long(packet, place + 16, _long(packet, place + 16) + sent.shift[1])
-        if kind in _REPORTS:
-            _rewrite_blocks(packet, place + (28 if kind == 200 else 8), end, heard)
-        elif kind in _FEEDBACK and place + 12 <= end:
-            _put_heard(packet, place + 8, heard)
-        place += size
-
-
-def _rewrite_blocks(packet: bytearray | memoryview, place: int, end: int, heard: Stream) -> None:
-    """Report blocks about what the receiver knows as one stream: about the sender's for the sender."""
-    while place + 24 <= end:
-        if _put_heard(packet, place, heard):
-            assert heard.shift is not None
-            _put_long(packet, place + 8, _long(packet, place + 8) - heard.shift[0])
-        place += 24
-
-
-def _put_heard(packet: bytearray | memoryview, place: int, heard: Stream) -> bool:
-    """Where the SSRC stands that the receiver knows put the sender's. False: it stands not there."""
-    if heard.shift is None or heard.ssrc < 0 or _long(packet, place) != heard.shift[2]:
-        return False
-    _put_long(packet, place, heard.ssrc)
-    return True
-
-
-def _long(packet: bytearray | memoryview, place: int) -> int:
-    return int.from_bytes(packet[place : place + 4], "big")
-
-
-def _put_long(packet: bytearray | memoryview, place: int, value: int) -> None:
-    packet[place : place + 4] = (value & 0xFFFFFFFF).to_bytes(4, "big")
+            _NUMBERS.pack_into(packet, 2, (sequence + add) & 0xFFFF, (stamp + ticks) & 0xFFFFFFFF, ssrc)
 
 
 def _signed(ticks: int) -> int:

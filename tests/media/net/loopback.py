@@ -20,6 +20,7 @@ from ichat_gw.media.relay_messages import (
     Query,
     Report,
     Retarget,
+    Snapshot,
     WorkerReply,
     frame,
     read_reply,
@@ -92,6 +93,7 @@ class LoopbackWorker:
         self.thread = threading.Thread(target=self._run)
         self.cutter = FrameCutter()
         self.replies: deque[WorkerReply] = deque()
+        self.snapshots: list[Snapshot] = []
         self.queries = 0
 
     def _run(self) -> None:
@@ -134,7 +136,11 @@ class LoopbackWorker:
     def reply(self) -> WorkerReply:
         while not self.replies:
             assert select.select([self.from_worker], [], [], PATIENCE)[0], "no reply"
-            self.replies.extend(map(read_reply, self.cutter.feed(os.read(self.from_worker, 65_536))))
+            for reply in map(read_reply, self.cutter.feed(os.read(self.from_worker, 65_536))):
+                if isinstance(reply, Snapshot):
+                    self.snapshots.append(reply)
+                else:
+                    self.replies.append(reply)
         return self.replies.popleft()
 
     def counters(self, session: int = 1) -> tuple[PartyCounters, PartyCounters]:

@@ -20,17 +20,19 @@ def test_wrong_arguments_are_refused() -> None:
         Loop("no descriptor")  # type: ignore[arg-type]
     loop = Loop(-1)
     with pytest.raises(ValueError, match="not a descriptor"):
-        loop.open(-1)
+        loop.open(-1, False)
+    with pytest.raises(TypeError):
+        loop.open("x", False)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         loop.wait("long")  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         loop.close("x")  # type: ignore[arg-type]
-    path = loop.open(9)
+    path = loop.open(9, False)
     with pytest.raises(TypeError):
         path.load(1)  # type: ignore[call-arg]
     loop.close(9)
     loop.close(9_999)
-    assert path.state()[4:] == (0, 0, 0, 0, 0)
+    assert path.state()[4:] == (0,) * 8
 
 
 def test_only_the_next_packet_of_the_accepted_source_takes_the_short_cut() -> None:
@@ -44,7 +46,7 @@ def test_only_the_next_packet_of_the_accepted_source_takes_the_short_cut() -> No
     ends = os.pipe()
     poll.register(ends[0], select.EPOLLIN)
     loop = Loop(poll.fileno())
-    path = loop.open(ours.fileno())
+    path = loop.open(ours.fileno(), False)
 
     def send(sequence: int, sender: socket.socket = alice) -> bytes:
         packet = HEAD.pack(0x80, 8, sequence, 160 * sequence, 7) + b"audio"
@@ -55,11 +57,13 @@ def test_only_the_next_packet_of_the_accepted_source_takes_the_short_cut() -> No
         path.load(
             out.fileno(),
             alice.getsockname(),
+            alice.getsockname(),
             bob.getsockname(),
+            0.0,
             7,
             5,
             640,
-            8,
+            0x8008,
             97,
             8000.0,
             0.0,
@@ -69,7 +73,12 @@ def test_only_the_next_packet_of_the_accepted_source_takes_the_short_cut() -> No
             9,
         )
 
-    # Not loaded: everything goes to Python, with where it came from.
+    # Not loaded: too early.
+    send(4)
+    assert loop.wait(0.01) == ([], [])
+    assert path.state()[-1] == 1
+    load()
+    # Not the next one: to Python, with where it came from.
     packet = send(4)
     assert loop.wait(5.0) == ([(ours.fileno(), bytearray(packet), alice.getsockname())], [])
     load()
@@ -82,7 +91,7 @@ def test_only_the_next_packet_of_the_accepted_source_takes_the_short_cut() -> No
         stamp = 160 * (sequence - 10) + 1000
         assert bob.recv(100) == HEAD.pack(0x80, 97, sequence, stamp, 9) + b"audio"
     following, stamp, _, at, *counted = path.state()
-    assert (following, stamp, counted) == (7, 960, [2, 34, 2, 34, 0])
+    assert (following, stamp, counted) == (7, 960, [2, 34, 2, 34, 0, 0, 0, 0])
     assert at > 0
     # Without time to wait it still looks once.
     load()
@@ -90,9 +99,17 @@ def test_only_the_next_packet_of_the_accepted_source_takes_the_short_cut() -> No
     assert loop.wait(0.0) == ([], [])
     assert path.state()[0] == 6
     bob.recv(100)
-    # A stranger's packet, and all that follows it until Python has judged.
+    # Strangers and what is no media are counted, and stop nobody.
     load()
-    odd = [send(5, bob), send(5)]
+    send(5, bob)
+    alice.sendto(b"hello", ours.getsockname())
+    send(5)
+    assert loop.wait(0.01) == ([], [])
+    assert path.state()[4:] == (1, 17, 1, 17, 0, 1, 1, 0)
+    bob.recv(100)
+    # An odd packet, and all that follows it until Python has judged.
+    load()
+    odd = [send(4), send(5)]
     seen: list[bytes] = []
     while len(seen) < 2:
         seen += [bytes(each) for _, each, _ in loop.wait(5.0)[0]]

@@ -102,13 +102,13 @@ def test_rtp_and_rtcp_both_ways(worker: LoopbackWorker, call: Call) -> None:
 
 
 def test_one_port_for_rtp_and_rtcp(worker: LoopbackWorker, call: Call) -> None:
-    """iChat: `a=rtcp` names its RTP port, and what it sends may all go to ours."""
+    """iChat: `a=rtcp` names its RTP port. What it sends may all go to ours; what it gets comes from there."""
     worker.point(CALLER, call.alice, call.alice)
     worker.point(CALLEE, call.bob, call.bob_rtcp)
     call.alice.send(rtcp(), call.to_alice)
     assert call.bob_rtcp.take() == (rtcp(), call.to_bob + 1)
     call.bob_rtcp.send(rtcp(), call.to_bob + 1)
-    assert call.alice.take() == (rtcp(), call.to_alice + 1)
+    assert call.alice.take() == (rtcp(), call.to_alice)
     call.alice.send(rtcp(), call.to_alice + 1)
     assert call.bob_rtcp.take() == (rtcp(), call.to_bob + 1)
 
@@ -245,11 +245,13 @@ def test_a_side_without_ports(worker: LoopbackWorker) -> None:
 
 
 def test_errors_of_receiving_are_counted(worker: LoopbackWorker, call: Call) -> None:
-    """Nothing on loopback makes `recvfrom` fail, so the binding is made to."""
+    """Nothing on loopback makes `recvfrom` fail, so what the plain loop calls is made to."""
+    if isinstance(worker.worker, CompiledWorker):
+        pytest.skip("it does not call anything of ours")
     call.describe()
     gate = worker.worker._sessions[1].gate(CALLER, Kind.RTCP)
     sock = worker.worker._sockets[gate]
-    failures = iter([errno.EAGAIN, errno.EBADF, errno.ENETDOWN])
+    failures = iter([errno.EAGAIN, errno.ENETDOWN])
 
     def receive(buffer: bytearray) -> tuple[int, tuple[str | int, ...]]:
         number = next(failures, None)
@@ -257,9 +259,8 @@ def test_errors_of_receiving_are_counted(worker: LoopbackWorker, call: Call) -> 
             raise OSError(number, os.strerror(number))
         return sock.recvfrom_into(buffer)
 
-    selector = worker.worker._selector
-    bound = selector.get_key(sock).data
-    selector.modify(sock, 1, (receive, *bound[1:]))
+    bound = worker.worker._bound
+    bound[sock.fileno()] = (receive, *bound[sock.fileno()][1:])
     call.alice_rtcp.send(rtcp(), call.to_alice + 1)
     assert call.bob_rtcp.take() == (rtcp(), call.to_bob + 1)
     assert worker.counters()[0].errors == 1

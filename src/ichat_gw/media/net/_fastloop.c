@@ -1,8 +1,9 @@
 /* The short cut of the relay worker, compiled: the same as in worker.py, without the interpreter and its lock.
  *
- * A Path is the way of RTP from one party to the other. Python loads it with what it knows (`load`) and asks
- * back what has passed (`state`). `Loop.wait` moves packets along the paths; whatever is not the next packet of
- * RTP in sequence from the accepted source it hands to Python, which judges it by the rules and loads the path
+ * A Path begins at one port of a party. Python loads it with what it knows (`load`) and asks back what has
+ * passed (`state`). `Loop.wait` moves the packets that come in there: RTP that is next in sequence from the
+ * accepted source goes to the other party; what is neither RTP nor RTCP, or comes from a stranger for sure, is
+ * counted and dropped. All else is handed to Python, which judges it by the rules (gate.py) and loads the path
  * anew. Until then nothing takes the short cut there, so that no packet overtakes another. */
 #define PY_SSIZE_T_CLEAN
 #define _GNU_SOURCE
@@ -18,47 +19,44 @@
 #include <time.h>
 
 #define BATCH 16        /* packets of one socket at once */
+#define ODDS 64         /* packets for Python at once */
 #define EVENTS 256      /* sockets in one round */
 #define LONGEST 2048    /* rtp.MAX_PACKET */
 #define SIZE (LONGEST + 1)
-
 typedef union { struct sockaddr any; struct sockaddr_in v4; struct sockaddr_in6 v6; } Address;
 
 typedef struct {
     PyObject_HEAD
-    int in, out;                    /* descriptors */
-    int open;                       /* the short cut may be taken */
-    Address accepted, target;       /* who is listened to, where it goes */
+    int in, out;                        /* descriptors */
+    int control;                        /* it is a port for RTCP */
+    int open;                           /* the short cut may be taken */
+    Address accepted, named, target;    /* as in gate.Gate; family 0: none */
+    double window_ends, rate, jitter, at;
     uint32_t ssrc, stamp, ticks, ssrc_out;
     uint16_t next, add;
-    uint8_t second, second_out;
-    double rate, jitter, at;
-    unsigned long long packets, octets, sent, sent_octets, errors;  /* since `state` was asked for */
+    int start;                          /* the first two bytes, -1: no short cut */
+    uint8_t second_out;
+    struct { unsigned long long packets, octets, sent, sent_octets, errors, strangers, malformed, early; } n;
 } Path;
 
 typedef struct { int fd, size; Address from; unsigned char bytes[SIZE]; } Odd;
 
 typedef struct {
     PyObject_HEAD
-    int poll, sockets;
-    Path **path;                    /* by descriptor */
-    Odd *odd;                       /* packets for Python */
-    int odds;
+    int poll, sockets, odds;
+    Path **path;                        /* by descriptor */
+    Odd *odd;                           /* for Python */
+    struct mmsghdr got[BATCH], go[BATCH];
+    struct iovec room[BATCH], part[BATCH];
+    Address from[BATCH];
     unsigned char packet[BATCH][SIZE];
 } Loop;
-
-#define ODDS (4 * BATCH)
 
 static double now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec + t.tv_nsec / 1e9;
-}
-
-static socklen_t length(const Address *a)
-{
-    return a->any.sa_family == AF_INET6 ? sizeof a->v6 : sizeof a->v4;
 }
 
 static int same(const Address *a, const Address *b)
@@ -70,15 +68,15 @@ static int same(const Address *a, const Address *b)
         && !memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, 16);
 }
 
-/* (host, port) or (host, port, flow, scope) as a socket address; None: `there` is 0. */
-static int to_address(PyObject *source, Address *address, int *there)
+/* "O&" for arguments: (host, port) or (host, port, flow, scope) as a socket address; None: of no family. */
+static int to_address(PyObject *source, void *into)
 {
+    Address *address = into;
     const char *host;
     int port;
     unsigned flow = 0, scope = 0;
     memset(address, 0, sizeof *address);
-    *there = source != Py_None;
-    if (!*there) return 1;
+    if (source == Py_None) return 1;
     if (!PyArg_ParseTuple(source, "si|II", &host, &port, &flow, &scope)) return 0;
     if (inet_pton(AF_INET, host, &address->v4.sin_addr) == 1) {
         address->v4.sin_family = AF_INET;
@@ -88,45 +86,37 @@ static int to_address(PyObject *source, Address *address, int *there)
         address->v6.sin6_port = htons(port);
         address->v6.sin6_flowinfo = htonl(flow);
         address->v6.sin6_scope_id = scope;
-    } else *there = 0;
+    }
     return 1;
 }
 
 static PyObject *from_address(const Address *a)
 {
     char host[INET6_ADDRSTRLEN] = "";
-    if (a->any.sa_family == AF_INET) {
-        inet_ntop(AF_INET, &a->v4.sin_addr, host, sizeof host);
-        return Py_BuildValue("(si)", host, ntohs(a->v4.sin_port));
-    }
-    inet_ntop(AF_INET6, &a->v6.sin6_addr, host, sizeof host);
-    return Py_BuildValue("(siII)", host, ntohs(a->v6.sin6_port), ntohl(a->v6.sin6_flowinfo),
-                         a->v6.sin6_scope_id);
+    int v6 = a->any.sa_family == AF_INET6;
+    inet_ntop(a->any.sa_family, v6 ? (void *)&a->v6.sin6_addr : (void *)&a->v4.sin_addr, host, sizeof host);
+    if (!v6) return Py_BuildValue("(si)", host, ntohs(a->v4.sin_port));
+    return Py_BuildValue("(siII)", host, ntohs(a->v6.sin6_port), ntohl(a->v6.sin6_flowinfo), a->v6.sin6_scope_id);
 }
 
 /* --- Path ---------------------------------------------------------------------------------------------- */
 static PyObject *path_load(Path *p, PyObject *arguments)
 {
-    PyObject *accepted, *target;
     long long ssrc, ssrc_out;
-    int second, second_out, has_source, has_target;
-    unsigned next, add;
-    if (!PyArg_ParseTuple(arguments, "iOOLIIiidddIIL", &p->out, &accepted, &target, &ssrc, &next, &p->stamp,
-                          &second, &second_out, &p->rate, &p->jitter, &p->at, &add, &p->ticks, &ssrc_out))
-        return NULL;
-    if (!to_address(accepted, &p->accepted, &has_source) || !to_address(target, &p->target, &has_target))
-        return NULL;
-    p->ssrc = ssrc, p->ssrc_out = ssrc_out, p->next = next, p->add = add;
-    p->second = second, p->second_out = second_out;
-    p->open = p->out >= 0 && has_source && has_target && second >= 0 && ssrc >= 0;
+    if (!PyArg_ParseTuple(arguments, "iO&O&O&dLHIibdddHIL", &p->out, to_address, &p->accepted, to_address,
+                          &p->named, to_address, &p->target, &p->window_ends, &ssrc, &p->next, &p->stamp, &p->start,
+                          &p->second_out, &p->rate, &p->jitter, &p->at, &p->add, &p->ticks, &ssrc_out))
+        return p->open = 0, NULL;
+    p->ssrc = ssrc, p->ssrc_out = ssrc_out;
+    p->open = p->out >= 0 && p->accepted.any.sa_family && p->target.any.sa_family && p->start >= 0 && ssrc >= 0;
     Py_RETURN_NONE;
 }
 
 static PyObject *path_state(Path *p, PyObject *nothing)
 {
-    PyObject *state = Py_BuildValue("(IIddKKKKK)", p->next, p->stamp, p->jitter, p->at, p->packets, p->octets,
-                                    p->sent, p->sent_octets, p->errors);
-    p->packets = p->octets = p->sent = p->sent_octets = p->errors = 0;
+    PyObject *state = Py_BuildValue("(HIddKKKKKKKK)", p->next, p->stamp, p->jitter, p->at, p->n.packets, p->n.octets,
+                                    p->n.sent, p->n.sent_octets, p->n.errors, p->n.strangers, p->n.malformed, p->n.early);
+    memset(&p->n, 0, sizeof p->n);
     return state;
 }
 static PyMethodDef path_methods[] = {
@@ -136,9 +126,8 @@ static PyMethodDef path_methods[] = {
 static PyTypeObject PathType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "ichat_gw.media.net._fastloop.Path",
     .tp_basicsize = sizeof(Path), .tp_flags = Py_TPFLAGS_DEFAULT, .tp_methods = path_methods,
-    .tp_doc = "The way of RTP from one party to the other."};
+    .tp_doc = "What begins at one port of a party."};
 
-/* --- the short cut ------------------------------------------------------------------------------------- */
 static uint32_t long_at(const unsigned char *b) { uint32_t v; memcpy(&v, b, 4); return ntohl(v); }
 static void put_long(unsigned char *b, uint32_t v) { v = htonl(v); memcpy(b, &v, 4); }
 
@@ -147,59 +136,70 @@ static int pass(Path *p, unsigned char *b, int size, const Address *from, double
 {
     uint16_t sequence = b[2] << 8 | b[3];
     uint32_t stamp = long_at(b + 4);
-    if (!p->open || size < 12 || size > LONGEST || b[0] != 0x80 || b[1] != p->second || sequence != p->next
+    if (!p->open || size < 12 || size > LONGEST || (b[0] << 8 | b[1]) != p->start || sequence != p->next
         || stamp <= p->stamp || long_at(b + 8) != p->ssrc || !same(from, &p->accepted))
         return 0;
     p->jitter += (fabs((at - p->at) * p->rate - (stamp - p->stamp)) - p->jitter) / 16;
     p->next = sequence + 1, p->stamp = stamp, p->at = at;
-    p->packets++, p->octets += size;
-    sequence += p->add;
-    b[1] = p->second_out, b[2] = sequence >> 8, b[3] = sequence & 0xFF;
-    put_long(b + 4, stamp + p->ticks);
-    put_long(b + 8, p->ssrc_out);
+    p->n.packets++, p->n.octets += size;
+    sequence += p->add, b[1] = p->second_out, b[2] = sequence >> 8, b[3] = sequence & 0xFF;
+    put_long(b + 4, stamp + p->ticks), put_long(b + 8, p->ssrc_out);
     return 1;
+}
+
+/* Whether rtp.classify finds RTP, unless that does not belong here, or RTCP. */
+static int is_media(const unsigned char *b, int size, int control)
+{
+    if (size < 8 || size > LONGEST || b[0] >> 6 != 2) return 0;
+    if (b[1] >= 192 && b[1] <= 223) return 4 * (b[2] * 256 + b[3] + 1) <= size;
+    if (control || ((b[1] & 0x7F) >= 64 && (b[1] & 0x7F) <= 95)) return 0;
+    int header = 12 + 4 * (b[0] & 15) + (b[0] & 16 ? 4 : 0);
+    if (b[0] & 16 && header <= size) header += 4 * (b[header - 2] * 256 + b[header - 1]);
+    return header <= size;
+}
+
+/* Whether gate.route would drop the packet for sure, whatever else it found; then it is counted. */
+static int drop(Path *p, const unsigned char *b, int size, const Address *from, double at)
+{
+    int heard = p->accepted.any.sa_family != 0, in_window = at < p->window_ends;
+    if (!is_media(b, size, p->control)) return p->n.malformed++, 1;
+    if (!p->named.any.sa_family) return p->n.early++, 1;
+    if (heard && same(from, &p->accepted)) return 0;
+    if (same(from, &p->named) ? in_window || !heard : in_window && !heard) return 0;
+    return p->n.strangers++, 1;
 }
 
 static void send_all(Path *p, struct mmsghdr *message, int count)
 {
     for (int done = 0; done < count;) {
         int sent = sendmmsg(p->out, message + done, count - done, 0);
-        if (sent <= 0) sent = 0, p->errors++, done++;
-        for (int i = done; i < done + sent; i++) p->sent_octets += message[i].msg_len;
-        p->sent += sent, done += sent;
+        if (sent <= 0) sent = 0, p->n.errors++, done++;
+        for (int i = done; i < done + sent; i++) p->n.sent_octets += message[i].msg_len;
+        p->n.sent += sent, done += sent;
     }
 }
 
-/* Take what has come in on a path: pass it on, or keep it for Python. */
+/* Take what has come in on a path: pass it on, drop it, or keep it for Python. */
 static void serve(Loop *l, Path *p, double at)
 {
-    struct iovec part[BATCH];
-    struct mmsghdr message[BATCH];
-    Address from[BATCH];
-    for (int i = 0; i < BATCH; i++) {
-        part[i] = (struct iovec){l->packet[i], SIZE};
-        message[i] = (struct mmsghdr){.msg_hdr = {.msg_name = &from[i], .msg_namelen = sizeof from[i],
-                                                  .msg_iov = &part[i], .msg_iovlen = 1}};
-    }
-    int room = ODDS - l->odds;
-    int got = recvmmsg(p->in, message, room < BATCH ? room : BATCH, MSG_DONTWAIT, NULL), passed = 0;
-    if (got < 0 && errno != EAGAIN) p->errors++;
+    int room = ODDS - l->odds, passed = 0, v6 = p->target.any.sa_family == AF_INET6;
+    socklen_t length = v6 ? sizeof p->target.v6 : sizeof p->target.v4;
+    int got = recvmmsg(p->in, l->got, room < BATCH ? room : BATCH, MSG_DONTWAIT, NULL);
+    if (got < 0 && errno != EAGAIN) p->n.errors++;
     for (int i = 0; i < got; i++) {
-        int size = message[i].msg_len;
-        if (pass(p, l->packet[i], size, &from[i], at)) {
-            part[i].iov_len = size;
-            /* `passed` is never ahead of `i`: what is overwritten has been looked at. */
-            message[passed] = (struct mmsghdr){.msg_hdr = {.msg_name = &p->target, .msg_iov = &part[i],
-                                                           .msg_namelen = length(&p->target), .msg_iovlen = 1}};
-            message[passed++].msg_len = size;
-        } else {
+        int size = l->got[i].msg_len;
+        l->got[i].msg_hdr.msg_namelen = sizeof(Address);
+        if (pass(p, l->packet[i], size, &l->from[i], at)) {
+            l->part[passed] = (struct iovec){l->packet[i], size};
+            l->go[passed].msg_hdr.msg_name = &p->target;
+            l->go[passed++].msg_hdr.msg_namelen = length;
+        } else if (!drop(p, l->packet[i], size, &l->from[i], at)) {
             Odd *odd = &l->odd[l->odds++];
-            odd->fd = p->in, odd->size = size, odd->from = from[i];
+            odd->fd = p->in, odd->size = size, odd->from = l->from[i], p->open = 0;
             memcpy(odd->bytes, l->packet[i], size);
-            p->open = 0;
         }
     }
-    if (passed) send_all(p, message, passed);
+    if (passed) send_all(p, l->go, passed);
 }
 
 /* --- Loop ---------------------------------------------------------------------------------------------- */
@@ -211,7 +211,7 @@ static PyObject *loop_wait(Loop *l, PyObject *seconds)
     if (limit == -1 && PyErr_Occurred()) return NULL;
     l->odds = 0;
     Py_BEGIN_ALLOW_THREADS
-    double at = now();
+    double at = end - limit;
     do {
         int count = epoll_wait(l->poll, event, EVENTS, limit < 0 ? -1 : (int)ceil(fmax(0, end - at) * 1e3));
         at = now();
@@ -226,30 +226,28 @@ static PyObject *loop_wait(Loop *l, PyObject *seconds)
     Py_END_ALLOW_THREADS
     if (PyErr_CheckSignals()) return NULL;
     PyObject *odds = PyList_New(l->odds), *rest = PyList_New(others);
-    for (int i = 0; odds && rest && i < l->odds; i++) {
-        Odd *odd = &l->odd[i];
-        PyList_SET_ITEM(odds, i, Py_BuildValue("(iNN)", odd->fd,
-                        PyByteArray_FromStringAndSize((char *)odd->bytes, odd->size), from_address(&odd->from)));
-    }
+    for (int i = 0; odds && rest && i < l->odds; i++)
+        PyList_SET_ITEM(odds, i, Py_BuildValue("(iNN)", l->odd[i].fd, PyByteArray_FromStringAndSize(
+                        (char *)l->odd[i].bytes, l->odd[i].size), from_address(&l->odd[i].from)));
     for (int i = 0; odds && rest && i < others; i++) PyList_SET_ITEM(rest, i, PyLong_FromLong(other[i]));
     if (PyErr_Occurred()) return Py_XDECREF(odds), Py_XDECREF(rest), NULL;
     return Py_BuildValue("(NN)", odds, rest);
 }
 
-static PyObject *loop_open(Loop *l, PyObject *descriptor)
+static PyObject *loop_open(Loop *l, PyObject *arguments)
 {
-    int fd = PyLong_AsLong(descriptor);
-    if (fd < 0) return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_ValueError, "not a descriptor");
+    int fd, control;
+    if (!PyArg_ParseTuple(arguments, "ip", &fd, &control)) return NULL;
+    if (fd < 0) return PyErr_Format(PyExc_ValueError, "not a descriptor");
     if (fd >= l->sockets) {
         Path **more = PyMem_Realloc(l->path, (fd + 64) * sizeof *more);
         if (!more) return PyErr_NoMemory();
         memset(more + l->sockets, 0, (fd + 64 - l->sockets) * sizeof *more);
         l->path = more, l->sockets = fd + 64;
     }
-    Path *p = PyObject_New(Path, &PathType);
+    Path *p = (Path *)PathType.tp_alloc(&PathType, 0);
     if (!p) return NULL;
-    memset((char *)p + sizeof(PyObject), 0, sizeof *p - sizeof(PyObject));
-    p->in = fd, p->out = -1;
+    p->in = fd, p->out = -1, p->control = control;
     Py_XSETREF(l->path[fd], (Path *)Py_NewRef(p));
     return (PyObject *)p;
 }
@@ -265,9 +263,13 @@ static PyObject *loop_close(Loop *l, PyObject *descriptor)
 static PyObject *loop_new(PyTypeObject *type, PyObject *arguments, PyObject *names)
 {
     Loop *l = (Loop *)type->tp_alloc(type, 0);
-    if (l && (!(l->odd = PyMem_Calloc(ODDS, sizeof(Odd))) || !PyArg_ParseTuple(arguments, "i", &l->poll))) {
-        if (!l->odd) PyErr_NoMemory();
-        Py_CLEAR(l);
+    if (!l || !PyArg_ParseTuple(arguments, "i", &l->poll)) return Py_XDECREF(l), NULL;
+    if (!(l->odd = PyMem_Calloc(ODDS, sizeof(Odd)))) return Py_DECREF(l), PyErr_NoMemory();
+    for (int i = 0; i < BATCH; i++) {
+        l->room[i] = (struct iovec){l->packet[i], SIZE};
+        l->got[i].msg_hdr = (struct msghdr){.msg_name = &l->from[i], .msg_namelen = sizeof(Address),
+                                            .msg_iov = &l->room[i], .msg_iovlen = 1};
+        l->go[i].msg_hdr = (struct msghdr){.msg_iov = &l->part[i], .msg_iovlen = 1};
     }
     return (PyObject *)l;
 }
@@ -280,9 +282,8 @@ static void loop_dealloc(Loop *l)
 }
 static PyMethodDef loop_methods[] = {
     {"wait", (PyCFunction)loop_wait, METH_O, "Move packets until Python is needed, or for so many seconds."},
-    {"open", (PyCFunction)loop_open, METH_O, "A path that begins at this descriptor."},
-    {"close", (PyCFunction)loop_close, METH_O, "No path begins there any more."},
-    {0}};
+    {"open", (PyCFunction)loop_open, METH_VARARGS, "A path that begins at this descriptor; a port for RTCP?"},
+    {"close", (PyCFunction)loop_close, METH_O, "No path begins there any more."}, {0}};
 static PyTypeObject LoopType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "ichat_gw.media.net._fastloop.Loop",
     .tp_basicsize = sizeof(Loop), .tp_flags = Py_TPFLAGS_DEFAULT, .tp_methods = loop_methods,

@@ -1,15 +1,17 @@
-from ichat_gw.media.relay_session import Source
+from ichat_gw.media.gate import Source
 
 class Path:
     def load(
         self,
         out: int,
         accepted: Source | None,
+        named: Source | None,
         target: Source | None,
+        window_ends: float,
         ssrc: int,
         next: int,
         stamp: int,
-        second: int,
+        start: int,
         second_out: int,
         rate: float,
         jitter: float,
@@ -19,10 +21,10 @@ class Path:
         ssrc_out: int,
         /,
     ) -> None: ...
-    def state(self) -> tuple[int, int, float, float, int, int, int, int, int]: ...
+    def state(self) -> tuple[int, int, float, float, int, int, int, int, int, int, int, int]: ...
 
 class Loop:
     def __new__(cls, poll: int, /) -> Loop: ...
-    def open(self, descriptor: int, /) -> Path: ...
+    def open(self, descriptor: int, control: bool, /) -> Path: ...
     def close(self, descriptor: int, /) -> None: ...
     def wait(self, seconds: float, /) -> tuple[list[tuple[int, bytearray, Source]], list[int]]: ...

@@ -15,17 +15,19 @@ import contextlib
 import errno
 import os
 import resource
-import selectors
+import select
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
 from random import SystemRandom
+from struct import Struct
 from typing import TypeAlias
 
 from ichat_gw.call.media import Side
 from ichat_gw.clock import Timers
+from ichat_gw.media.gate import Gate, Source
 from ichat_gw.media.relay_messages import (
     Adjust,
     BindFault,
@@ -40,17 +42,21 @@ from ichat_gw.media.relay_messages import (
     PartyCounters,
     Query,
     Report,
+    Restore,
     Retarget,
     Silent,
+    Snapshot,
     Started,
     WorkerReply,
     frame,
     read_order,
 )
-from ichat_gw.media.relay_session import Gate, RelaySession, Source
+from ichat_gw.media.relay_session import RelaySession
 from ichat_gw.media.rtp import MAX_PACKET, Kind
-from ichat_gw.media.stream import HEAD, Stream
+from ichat_gw.media.stream import Stream
 
+SNAPSHOT_EVERY = 5.0
+"""Seconds until a successor's knowledge of a call is renewed although nothing but counters has changed."""
 RECEIVE_BUFFER = 16_384
 """SO_RCVBUF in bytes: some tenths of a second of audio. A longer queue would only be delay."""
 
@@ -58,8 +64,10 @@ _RESOURCE_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.E
 _PORT_ERRORS = frozenset({errno.EADDRINUSE, errno.EACCES})
 
 _Send: TypeAlias = Callable[[memoryview, Source], int]
-_Bound: TypeAlias = tuple[Callable[[bytearray], tuple[int, Source]], Gate, Gate, Stream, _Send]
-"""What the loop needs for one descriptor: how to receive, the gates in and out, the stream, how to send."""
+_Bound: TypeAlias = tuple[Callable[[bytearray], tuple[int, Source]], Gate, Gate, Stream, _Send, RelaySession]
+"""What the loop needs for a socket: how to receive, the gates in and out, the stream, how to send."""
+_HEAD = Struct("!HHII")
+"""Twelve bytes of RTP: what the packets of a stream begin with, sequence number, timestamp, SSRC."""
 
 
 class Worker:
@@ -76,48 +84,52 @@ class Worker:
         self._unwritten = bytearray()
         self._sessions: dict[int, RelaySession] = {}
         self._sockets: dict[Gate, socket.socket] = {}
-        self._selector = selectors.DefaultSelector()
+        self._poll = select.epoll()
+        self._bound: dict[int, _Bound] = {}
+        """By descriptor, the sockets of calls."""
+        self._pipes: dict[int, Callable[[], None]] = {}
+        """By descriptor, what is to be done when a pipe is ready."""
         self._running = True
         self._rng = SystemRandom()
         self._timers: Timers[tuple[int, Side]] = Timers()
         """Parties whose silence must be looked at."""
         for descriptor in (orders, replies):
             os.set_blocking(descriptor, False)
-        self._selector.register(orders, selectors.EVENT_READ, self._read_orders)
+        self._watch(orders, select.EPOLLIN, self._read_orders)
 
     def run(self) -> None:
         """Serve until the orders end. Raises `InvalidFrame` when they are not orders."""
         buffer = bytearray(MAX_PACKET + 1)
         view = memoryview(buffer)
         clock = time.monotonic
-        wait = self._selector.select
-        head = HEAD.unpack_from
+        wait = self._poll.poll
+        head = _HEAD.unpack_from
+        sockets = self._bound
         timers = self._timers
         while self._running:
             alarm = timers.deadline()
-            ready = wait(None if alarm is None else alarm - clock())
+            ready = wait(None if alarm is None else max(0.0, alarm - clock()))
             now = clock()
             if alarm is not None and now >= alarm:
                 self._wake(now)
-            for key, _ in ready:
-                bound = key.data
-                if type(bound) is not tuple:
-                    bound()
+            for descriptor, _ in ready:
+                try:
+                    receive, gate, out, stream, send, session = sockets[descriptor]
+                except KeyError:
+                    self._serve_pipe(descriptor)
                     continue
-                receive, gate, out, stream, send = bound
                 try:
                     size, source = receive(buffer)
                 except OSError as error:
                     self._cannot_receive(gate, error)
                     continue
-                first, second, sequence, stamp, ssrc = head(buffer)
+                start, sequence, stamp, ssrc = head(buffer)
                 target = out.target
                 if (
                     sequence == stream.next
-                    and second == stream.second
+                    and start == stream.start
                     and source == gate.accepted
                     and ssrc == stream.ssrc
-                    and first == 0x80
                     and stamp > stream.stamp
                     and target is not None
                     and 12 <= size <= MAX_PACKET
@@ -129,9 +141,8 @@ class Worker:
                     stream.at = now
                     gate.packets += 1
                     gate.octets += size
-                    if stream.shift is not None:
-                        stream.write(buffer, sequence, stamp)
-                    buffer[1] = stream.second_out
+                    if stream.altered:
+                        stream.alter(buffer, stream.second_out, sequence, stamp)
                     try:
                         send(view[:size], target)
                     except OSError:
@@ -139,8 +150,8 @@ class Worker:
                     else:
                         out.sent += 1
                         out.sent_octets += size
-                    continue
-                self._judge(gate, view[:size], source, now)
+                else:
+                    self._judge(session, gate, view[:size], source, now)
 
     def close(self) -> None:
         """Close every socket; the two pipes stay as they are."""
@@ -148,20 +159,40 @@ class Worker:
             for side in Side:
                 self._shut(session, side)
         self._sessions.clear()
-        self._selector.close()
+        self._poll.close()
+
+    def _watch(self, pipe: int, events: int, then: Callable[[], None]) -> None:
+        self._poll.register(pipe, events)
+        self._pipes[pipe] = then
+
+    def _serve_pipe(self, descriptor: int) -> None:
+        # It may also be a socket that was closed by an order read in this very round.
+        if (then := self._pipes.get(descriptor)) is not None:
+            then()
 
     def _cannot_receive(self, gate: Gate, error: OSError) -> None:
-        # EAGAIN: a wake-up for nothing. EBADF: closed by an order read in this very round.
-        if error.errno not in (errno.EAGAIN, errno.EBADF):
+        if error.errno != errno.EAGAIN:  # a wake-up for nothing
             gate.errors += 1
 
     def _pull(self, session: RelaySession) -> None:
-        """All that is known of a call is needed here. For a worker whose short cut keeps some of it."""
+        """All that is known of a call is needed here."""
+        for gate in session.gates:
+            self._pull_gate(gate)
 
     def _push(self, session: RelaySession) -> None:
         """What is known of a call has changed here."""
+        for gate in session.gates:
+            self._push_gate(gate)
 
-    def _judge(self, gate: Gate, packet: memoryview, source: Source, now: float) -> None:
+    def _pull_gate(self, gate: Gate) -> None:
+        """For a worker whose short cut keeps some of what is known: let it be known here."""
+
+    def _push_gate(self, gate: Gate) -> None:
+        """The same the other way."""
+
+    def _judge(
+        self, session: RelaySession, gate: Gate, packet: memoryview, source: Source, now: float
+    ) -> None:
         """Let the rules decide about a packet off the short cut, and send it if they let it pass."""
         out = gate.route(packet, source, now)
         if out is None or out.target is None:
@@ -173,13 +204,20 @@ class Worker:
         else:
             out.sent += 1
             out.sent_octets += len(packet)
+        if session.changed:
+            self._tell(session, now)
+
+    def _tell(self, session: RelaySession, now: float) -> None:
+        """Say what a successor would have to know, unless nobody listens just now."""
+        if not self._unwritten:
+            self.reply(Snapshot(session.number, *session.snapshot(now)))
 
     def _wake(self, now: float) -> None:
         """See to the parties that may have been silent for too long."""
         for number, side in self._timers.due(now):
             session = self._sessions[number]
-            self._pull(session)
             gate = session.gate(side, Kind.RTP)
+            self._pull_gate(gate)
             packet, fill_at = gate.fill(now)
             if packet is not None:
                 out = gate.opposite
@@ -190,13 +228,16 @@ class Worker:
                     out.errors += 1
                 else:
                     out.keep_alives += 1
+                self._push_gate(gate)
             silent, ask_at = gate.times_out(now)
             if silent:
                 self.reply(Silent(number, side))
             again = [when for when in (fill_at, ask_at) if when is not None]
             if again:
                 self._timers.set((number, side), min(again))
-            self._push(session)
+            if session.changed or now - session.told_at >= SNAPSHOT_EVERY:
+                self._pull(session)
+                self._tell(session, now)
 
     # --- sockets ------------------------------------------------------------------------------------------
 
@@ -207,15 +248,25 @@ class Worker:
             for kind, number in ((Kind.RTP, port), (Kind.RTCP, port + 1)):
                 gate = session.gate(side, kind)
                 self._sockets[gate] = sock = _bind(address, number)
-                self._selector.register(sock, selectors.EVENT_READ, self._bound(gate, sock))
-                if (partner := self._sockets.get(gate.opposite)) is not None:
-                    self._selector.modify(partner, selectors.EVENT_READ, self._bound(gate.opposite, partner))
+                self._poll.register(sock, select.EPOLLIN)
+                self._prepare(session, gate)
+                self._prepare(session, gate.opposite)
         except OSError:
             self._shut(session, side)
             raise
 
-    def _bound(self, gate: Gate, sock: socket.socket) -> _Bound:
-        return sock.recvfrom_into, gate, gate.opposite, gate.stream, self._sender(gate.opposite)
+    def _prepare(self, session: RelaySession, gate: Gate) -> None:
+        """Have ready all that a packet needs that comes in at this gate, if it is open."""
+        if (sock := self._sockets.get(gate)) is not None:
+            out = gate.opposite
+            self._bound[sock.fileno()] = (
+                sock.recvfrom_into,
+                gate,
+                out,
+                gate.stream,
+                self._sender(out),
+                session,
+            )
 
     def _sender(self, gate: Gate) -> _Send:
         sock = self._sockets.get(gate.companion if gate.muxed else gate)
@@ -226,9 +277,8 @@ class Worker:
         for kind in Kind:
             sock = self._sockets.pop(session.gate(side, kind), None)
             if sock is not None:
-                with contextlib.suppress(KeyError):
-                    self._selector.unregister(sock)
-                sock.close()
+                self._bound.pop(sock.fileno(), None)
+                sock.close()  # which also ends the watching
 
     # --- orders -------------------------------------------------------------------------------------------
 
@@ -255,7 +305,7 @@ class Worker:
         match order:
             case Open(number, side, address, port):
                 if session is None:
-                    session = self._sessions[number] = RelaySession(self._rng)
+                    session = self._sessions[number] = RelaySession(self._rng, number)
                 try:
                     self._open(session, side, address, port)
                 except OSError as error:
@@ -271,6 +321,10 @@ class Worker:
                 if session is not None:
                     session.adjust(order, now)
                     self._look_at(order.session, now)
+            case Restore(_, caller, callee):
+                if session is not None:
+                    session.restore(Side.CALLER, caller, now)
+                    session.restore(Side.CALLEE, callee, now)
             case Close(number):
                 self.reply(Closed(number, *_counters(session, now)))
                 if session is not None:
@@ -294,7 +348,7 @@ class Worker:
         if not waiting:
             self._write()
             if self._unwritten:
-                self._selector.register(self._replies, selectors.EVENT_WRITE, self._write_rest)
+                self._watch(self._replies, select.EPOLLOUT, self._write_rest)
 
     def _write(self) -> None:
         try:
@@ -311,7 +365,8 @@ class Worker:
     def _write_rest(self) -> None:
         self._write()
         if not self._unwritten:
-            self._selector.unregister(self._replies)
+            self._poll.unregister(self._replies)
+            del self._pipes[self._replies]
 
 
 def _bind(address: str, port: int) -> socket.socket:

@@ -1,0 +1,131 @@
+"""One port: who is let in, and what a successor is told."""
+
+from random import Random
+
+import pytest
+
+from ichat_gw.call.media import Side
+from ichat_gw.media.gate import Gate, Source
+from ichat_gw.media.relay_messages import GateSnapshot, Learning
+from ichat_gw.media.relay_session import RelaySession
+from ichat_gw.media.rtp import Kind
+
+CALLER = Side.CALLER
+NAMED = ("203.0.113.7", 5004)
+SAME_HOST = ("203.0.113.7", 40_000)
+OTHER_HOST = ("198.51.100.9", 5004)
+
+
+def rtp() -> bytearray:
+    return bytearray([0x80, 0]) + bytes(170)
+
+
+# Each row: what may be learnt, then (seconds since the offer/answer, source, let in?) in order; the window
+# is 5 s long.
+TABLE: list[tuple[str, Learning, list[tuple[float, Source, bool]]]] = [
+    (
+        "taken at its word",
+        Learning.NOTHING,
+        [
+            (0, OTHER_HOST, False),
+            (0, SAME_HOST, False),
+            (1, NAMED, True),
+            (1, SAME_HOST, False),
+            (99, NAMED, True),
+        ],
+    ),
+    (
+        "another port of the same host is learnt once",
+        Learning.PORT,
+        [
+            (0, OTHER_HOST, False),
+            (1, SAME_HOST, True),
+            (2, ("203.0.113.7", 40_001), False),
+            (99, SAME_HOST, True),
+        ],
+    ),
+    (
+        "any source is learnt once",
+        Learning.ADDRESS,
+        [(1, OTHER_HOST, True), (1, SAME_HOST, False), (99, OTHER_HOST, True), (99, SAME_HOST, False)],
+    ),
+    (
+        "nothing is learnt after the window",
+        Learning.ADDRESS,
+        [(5, OTHER_HOST, False), (5, SAME_HOST, False), (60, NAMED, True)],
+    ),
+    (
+        "who has been heard at the address named is not replaced",
+        Learning.ADDRESS,
+        [(0, NAMED, True), (0, OTHER_HOST, False), (99, NAMED, True)],
+    ),
+    (
+        "the address named overrules what was learnt, inside the window",
+        Learning.ADDRESS,
+        [(0, OTHER_HOST, True), (4.9, NAMED, True), (4.9, OTHER_HOST, False), (99, NAMED, True)],
+    ),
+    (
+        "but not after it",
+        Learning.ADDRESS,
+        [(0, OTHER_HOST, True), (5, NAMED, False), (99, OTHER_HOST, True)],
+    ),
+]
+
+
+@pytest.mark.parametrize(("learning", "packets"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_who_is_let_in(learning: Learning, packets: list[tuple[float, Source, bool]]) -> None:
+    gate = RelaySession().gate(CALLER, Kind.RTP)
+    gate.retarget(NAMED, learning, 5.0)
+    for now, source, admitted in packets:
+        assert gate.admits(source, now) is admitted, f"{source} after {now} s"
+        assert gate.target in (NAMED, gate.accepted)
+
+
+def test_nobody_is_let_in_before_the_description() -> None:
+    gate = RelaySession().gate(CALLER, Kind.RTP)
+    assert not gate.admits(NAMED, 0.0)
+    assert gate.target is None
+
+
+def test_the_same_description_again_changes_nothing() -> None:
+    gate = RelaySession().gate(CALLER, Kind.RTP)
+    gate.retarget(NAMED, Learning.ADDRESS, 5.0)
+    assert gate.admits(OTHER_HOST, 1.0)
+    gate.retarget(NAMED, Learning.ADDRESS, 105.0)
+    assert not gate.admits(SAME_HOST, 101.0)
+    assert not gate.admits(NAMED, 101.0)
+    assert gate.target == OTHER_HOST
+
+
+def learnt() -> Gate:
+    """A gate that has learnt a source other than the one named."""
+    gate = RelaySession(Random(1)).gate(CALLER, Kind.RTP)
+    gate.retarget(NAMED, Learning.ADDRESS, 5.0)
+    gate.changed = False
+    assert gate.admits(OTHER_HOST, 1.0)
+    return gate
+
+
+def test_a_successor_lets_in_whom_its_predecessor_had_learnt_and_nobody_else() -> None:
+    before = learnt()
+    assert before.changed
+    after = RelaySession(Random(1)).gate(CALLER, Kind.RTP)
+    after.retarget(NAMED, Learning.ADDRESS, 5.0)
+    after.restore(before.snapshot())
+    assert after.target == OTHER_HOST
+    assert after.admits(OTHER_HOST, 2.0)
+    assert not after.admits(SAME_HOST, 2.0)
+
+
+def test_what_was_learnt_is_void_when_the_party_has_moved_meanwhile() -> None:
+    after = RelaySession(Random(1)).gate(CALLER, Kind.RTP)
+    after.retarget(SAME_HOST, Learning.NOTHING, 0.0)
+    after.restore(learnt().snapshot())
+    assert after.accepted == SAME_HOST
+
+
+def test_a_party_that_was_not_heard_may_still_be_learnt_by_the_successor() -> None:
+    after = RelaySession(Random(1)).gate(CALLER, Kind.RTP)
+    after.retarget(NAMED, Learning.ADDRESS, 5.0)
+    after.restore(GateSnapshot(NAMED, None))
+    assert after.admits(OTHER_HOST, 1.0)
