@@ -10,7 +10,7 @@ for the shell. So nothing overtakes anything.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ichat_gw.addressing.jid import InvalidJid, Jid
 from ichat_gw.addressing.translation import TranslationRules
@@ -63,7 +63,15 @@ from ichat_gw.ipc.messages import (
     Stop,
 )
 from ichat_gw.jabber.ichat.leg import CalledIChat, CallingIChat, ConnectorLost, IChatConfig, ToConnector, bare
-from ichat_gw.media.engine import MediaEngine, MediaFor, MediaOver, Statistics, ToCall, ToWorker
+from ichat_gw.media.engine import (
+    MediaEngine,
+    MediaFor,
+    MediaOver,
+    MediaSettings,
+    Statistics,
+    ToCall,
+    ToWorker,
+)
 from ichat_gw.sip.events import (
     Dropped,
     FromSession,
@@ -80,7 +88,7 @@ from ichat_gw.sip.events import (
     StartRegistration,
     StopRegistration,
 )
-from ichat_gw.sip.user_agent import UserAgent
+from ichat_gw.sip.user_agent import UserAgent, UserAgentConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,16 @@ class GatewayConfig:
     """To whom SIP phones may transfer their calls."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reconfigure:
+    """Go by other settings from now on. Calls that are up stay up, as they began."""
+
+    config: GatewayConfig
+    """`component`, `local_hosts` and `node` are not taken from it."""
+    user_agent: UserAgentConfig
+    media: MediaSettings
+
+
 class Gateway:
     """The three verbs for a whole gateway. Never raises for anything that comes from a network."""
 
@@ -119,7 +137,7 @@ class Gateway:
 
     # --- the three verbs ----------------------------------------------------------------------------------
 
-    def receive(self, event: GatewayEvent, now: float) -> list[GatewayCommand]:
+    def receive(self, event: GatewayEvent | Reconfigure, now: float) -> list[GatewayCommand]:
         """Take one event from the shell; return everything the shell has to do because of it."""
         self.work.now = now
         match event:
@@ -127,6 +145,8 @@ class Gateway:
                 self._hear_connector(message)
             case ConnectorDied():
                 self._connector_died()
+            case Reconfigure():
+                self._reconfigure(event)
             case StopGateway():
                 self._stop()
                 # Last of all: what the ends of the calls have to say to the connector comes first.
@@ -433,6 +453,24 @@ class Gateway:
                 jitter_ms_from_caller=round(caller.jitter, 1),
                 jitter_ms_from_callee=round(callee.jitter, 1),
             )
+
+    # --- other settings -----------------------------------------------------------------------------------
+
+    def _reconfigure(self, new: Reconfigure) -> None:
+        if self.door.stopping:
+            return
+        before = self.config
+        self.config = replace(
+            new.config, component=before.component, local_hosts=before.local_hosts, node=before.node
+        )
+        self.admission.reconfigure(new.config.limits)
+        self.transfers.reconfigure(new.config.transfers)
+        # First the user agent: whom the new rules name is registered in the new way.
+        self.work.push(None, self.user_agent.reconfigure(new.user_agent, self.work.now))
+        self._register(self.users.reconfigure(new.config.rules))
+        # Those who were not registered before, because RegistrationTime was 0.
+        self._register(StartRegistration(aor) for aor in self.users.aors)
+        self.work.push(None, self.engine.receive(new.media, self.work.now))
 
     # --- the end ------------------------------------------------------------------------------------------
 

@@ -12,13 +12,28 @@ class Users:
 
     def __init__(self, rules: TranslationRules) -> None:
         self._rules = rules
+        self._online: dict[str, None] = {}
+        """Everybody who is online, in the order of coming."""
         self._aors: dict[str, str] = {}
+        """Those of them whom the rules give an address of record."""
         self._users_of: dict[str, dict[str, None]] = {}
         self._unseen: set[str] = set()
         self._sweep_at: float | None = None
 
     def __len__(self) -> int:
         return len(self._aors)
+
+    def reconfigure(self, rules: TranslationRules) -> list[StartRegistration | StopRegistration]:
+        """Go by other rules from now on; what is to be registered and un-registered for that."""
+        self._rules = rules
+        moved = [user for user in self._online if self.aor_of(user) != self._aors.get(user, "")]
+        stops = [command for user in moved for command in self._leave(user)]
+        return [*stops, *(command for user in moved for command in self._enter(user))]
+
+    @property
+    def aors(self) -> tuple[str, ...]:
+        """Every address of record of those who are online, once."""
+        return tuple(self._users_of)
 
     def aor_of(self, user: str) -> str:
         """The address of record of a user, whether registered or not; "" when no rule makes one."""
@@ -32,6 +47,10 @@ class Users:
     def came(self, user: str) -> list[StartRegistration]:
         """The user came online, or is still; what is to be registered for that."""
         self._unseen.discard(user)
+        self._online[user] = None
+        return self._enter(user)
+
+    def _enter(self, user: str) -> list[StartRegistration]:
         if user in self._aors or not (aor := self.aor_of(user)):
             return []
         self._aors[user] = aor
@@ -42,6 +61,10 @@ class Users:
     def went(self, user: str) -> list[StopRegistration]:
         """The user went offline; what is to be un-registered for that."""
         self._unseen.discard(user)
+        self._online.pop(user, None)
+        return self._leave(user)
+
+    def _leave(self, user: str) -> list[StopRegistration]:
         aor = self._aors.pop(user, None)
         if aor is None:
             return []
@@ -54,13 +77,13 @@ class Users:
 
     def all_went(self) -> list[StopRegistration]:
         """Nobody counts as online any more."""
-        return self._went(list(self._aors))
+        return self._went(list(self._online))
 
     # --- while the connector is away ----------------------------------------------------------------------
 
     def connector_died(self) -> None:
         """The next one knows of nobody, and will tell us of everybody anew."""
-        self._unseen = set(self._aors)
+        self._unseen = set(self._online)
         self._sweep_at = None
 
     def connected(self, now: float, known_in: float) -> None:

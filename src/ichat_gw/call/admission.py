@@ -190,6 +190,15 @@ class Admission:
         self._lines: dict[str, Bucket] = {}
         self._unsaid: Counter[str] = Counter()
 
+    def reconfigure(self, limits: Limits) -> None:
+        """Go by other limits from now on. What there is already stays, even if it is too much."""
+        if limits.networks != self.limits.networks:
+            self._networks = Networks(limits.networks)
+        rates = (limits.requests_per_source, limits.requests)
+        if rates != (self.limits.requests_per_source, self.limits.requests):
+            self._rate = Rate(*rates)
+        self.limits = limits
+
     def expect(self, address: str) -> None:
         """Hear this IP address wherever it is: a call is under way with a client that named it.
 

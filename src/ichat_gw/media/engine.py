@@ -77,7 +77,21 @@ class NodeUnreachable:
     node: int = 0
 
 
-EngineEvent: TypeAlias = MediaFor | StatisticsAsked | FromWorker | WorkerLost | FromNode | NodeUnreachable
+@dataclass(frozen=True, slots=True)
+class MediaSettings:
+    """What may change while calls are up. Calls that have begun go on as they are."""
+
+    first_port: int
+    """MediaRelayPortRangeMin; of the built-in relay."""
+    last_port: int
+    """MediaRelayPortRangeMax; of the built-in relay. The range has a port pair."""
+    filtered: frozenset[int]
+    """CodecIdFilterList."""
+    media_timeout: float
+    """MediaTimeout, in seconds; 0: for ever. For each party, from the next description on."""
+
+
+EngineEvent: TypeAlias = MediaSettings | MediaFor | StatisticsAsked | FromWorker | WorkerLost | FromNode | NodeUnreachable
 
 
 # --- out --------------------------------------------------------------------------------------------------

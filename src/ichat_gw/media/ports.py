@@ -26,15 +26,23 @@ class PortPool:
     """
 
     def __init__(self, first: int, last: int, rng: Random, *, rest: float = 2.0, aside: float = 60.0) -> None:
-        self._free = list(range(first + first % 2, last, 2))
-        if not self._free or first < 1 or last > 65_535:
-            raise EmptyPortRange(f"no pair of an even and the next odd port from {first} to {last}")
+        self._range = _pairs(first, last)
+        self._free = list(self._range)
         self._rng = rng
         self._rest = rest
         self._aside = aside
         self._used: set[int] = set()
         self._resting: deque[tuple[float, int]] = deque()
         self._bad: deque[tuple[float, int]] = deque()
+
+    def resize(self, first: int, last: int) -> None:
+        """Take pairs from another range from now on. Raises `EmptyPortRange`, and then nothing is changed.
+
+        Pairs in use stay so until they are given back; one outside the range is then not taken again.
+        """
+        self._range = _pairs(first, last)
+        busy = {*self._used, *(port for queue in (self._resting, self._bad) for _, port in queue)}
+        self._free = [port for port in self._range if port not in busy]
 
     @property
     def in_use(self) -> int:
@@ -68,7 +76,7 @@ class PortPool:
             if used:
                 self._resting.append((now + self._rest, port))
             else:
-                self._free.append(port)
+                self._freed(port)
 
     def set_aside(self, port: int, now: float) -> None:
         """`port` could not be bound, somebody else has it: leave it alone for a while."""
@@ -79,4 +87,16 @@ class PortPool:
     def _wake(self, now: float) -> None:
         for queue in (self._resting, self._bad):
             while queue and queue[0][0] <= now:
-                self._free.append(queue.popleft()[1])
+                self._freed(queue.popleft()[1])
+
+    def _freed(self, port: int) -> None:
+        if port in self._range:
+            self._free.append(port)
+
+
+def _pairs(first: int, last: int) -> range:
+    """The even ports of a range whose odd twins are in it, too."""
+    pairs = range(first + first % 2, last, 2)
+    if not pairs or first < 1 or last > 65_535:
+        raise EmptyPortRange(f"no pair of an even and the next odd port from {first} to {last}")
+    return pairs

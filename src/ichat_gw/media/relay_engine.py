@@ -12,7 +12,7 @@ are lost. Calls that begin meanwhile wait, too.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from ichat_gw.call.cause import Cause, Ending
@@ -34,6 +34,7 @@ from ichat_gw.media.engine import (
     FromWorker,
     MediaFor,
     MediaOver,
+    MediaSettings,
     PartStatus,
     Statistics,
     StatisticsAsked,
@@ -197,10 +198,25 @@ class RelayEngine:
                 self._worker_said(worker, reply, now)
             case WorkerLost(text, worker):
                 self._worker_lost(worker, text, now)
+            case MediaSettings():
+                self._reconfigure(event)
             case _:
                 pass  # from an rtpengine that is not ours
         out, self._out = self._out, []
         return out
+
+    def _reconfigure(self, settings: MediaSettings) -> None:
+        """Go by other settings from the next description on."""
+        first, last = settings.first_port, settings.last_port
+        if (first, last) != (self._config.first_port, self._config.last_port):
+            self._ports.resize(first, last)
+        self._config = replace(
+            self._config,
+            first_port=first,
+            last_port=last,
+            filtered=settings.filtered,
+            media_timeout=settings.media_timeout,
+        )
 
     def deadline(self) -> float | None:
         """When the worker has taken too long over something."""

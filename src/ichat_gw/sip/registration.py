@@ -18,7 +18,7 @@ from ichat_gw.addressing.sip_grammar import InvalidSyntax
 from ichat_gw.addressing.sip_uri import InvalidSipUri, NameAddr, SipUri, clean_text
 from ichat_gw.errors import GatewayError
 from ichat_gw.sip.authentication import CHALLENGES, Authentication, Unanswerable
-from ichat_gw.sip.core import Core, TransactionUser
+from ichat_gw.sip.core import Core, TransactionUser, UserAgentConfig
 from ichat_gw.sip.dialog import sip_host
 from ichat_gw.sip.events import Flow, Registered, RegistrationFailed, Resolved
 from ichat_gw.sip.message import Headers, Request, Response
@@ -90,7 +90,7 @@ class Registration(TransactionUser):
         self._core = core
         self._call_id = core.token()
         self._tag = core.token()
-        self._authentication = Authentication(core.config.trust.credentials, uri.user_decoded, core.token)
+        self._authentication = self._new_authentication()
         self._number = 0
         self._expires = core.config.registration_time
         self._aim = _Aim.BIND
@@ -106,6 +106,8 @@ class Registration(TransactionUser):
         self._busy = False
         """Waiting for its turn, for the way or for a response."""
         self._has_turn = False
+        self._stale = False
+        """What is under way was begun with another configuration."""
         self._flows: list[Flow] = []
 
     def want(self, wanted: bool) -> None:
@@ -113,6 +115,30 @@ class Registration(TransactionUser):
         self.wanted = wanted
         if not self._busy:
             self._move_on()
+
+    def reconfigured(self, before: UserAgentConfig) -> None:
+        """The configuration is another one than `before`: ask again, if the answer could be another one."""
+        config = self._core.config
+        if config.registration_time != before.registration_time:
+            self._expires = config.registration_time
+        if config.trust.credentials != before.trust.credentials:
+            self._authentication = self._new_authentication()
+        if self.wanted and not config.registration_time:
+            self.want(False)
+            return
+        stale = (config.outbound_proxy, config.registration_time) != (
+            before.outbound_proxy,
+            before.registration_time,
+        ) or (self._failing and config.trust != before.trust)
+        if self.wanted and stale:
+            if self._busy:
+                self._stale = True
+            else:
+                self._move_on()
+
+    def _new_authentication(self) -> Authentication:
+        """Answers for whoever asks for a password, and nothing answered yet."""
+        return Authentication(self._core.config.trust.credentials, self.uri.user_decoded, self._core.token)
 
     @property
     def registrar(self) -> str:
@@ -167,6 +193,7 @@ class Registration(TransactionUser):
     def _move_on(self) -> None:
         """Do what is wanted next, now that nothing is under way."""
         self._core.let_sleep(self, AGAIN)
+        self._stale = False
         if self.wanted or self._bound:
             self._aim = _Aim.BIND
             self._busy = True
@@ -182,7 +209,7 @@ class Registration(TransactionUser):
         if not self.wanted and not self._bound:
             self._core.let_sleep(self, AGAIN)
             self._owner.remove(self)
-        elif not self.wanted or AGAIN not in self.waking:
+        elif not self.wanted or self._stale or AGAIN not in self.waking:
             self._move_on()
 
     def _give_turn(self) -> None:

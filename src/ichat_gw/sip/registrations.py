@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from ichat_gw.addressing.sip_uri import InvalidSipUri, SipUri
-from ichat_gw.sip.core import Core, TransactionUser
+from ichat_gw.sip.core import Core, TransactionUser, UserAgentConfig
 from ichat_gw.sip.events import Flow, RegistrationFailed
 from ichat_gw.sip.registration import Registration, instance_of
 
@@ -126,6 +126,14 @@ class Registrations(TransactionUser):
         if registration is not None and registration.wanted:
             registration.want(False)
 
+    def reconfigured(self, before: UserAgentConfig) -> None:
+        """The configuration is another one than `before`: renew what that makes stale."""
+        for registration in tuple(self._of_aor.values()):
+            registration.reconfigured(before)
+        if self._core.config.keep_alives:
+            for registrar in self._registrars.values():
+                self._keep_alive(registrar.flow)
+
     def aor_of(self, request_uri: str) -> str | None:
         """Find whose Contact this is."""
         registration = self._of_instance.get(instance_of(request_uri) or "")
@@ -179,9 +187,7 @@ class Registrations(TransactionUser):
             self._registrars[key].members[registration] = None
         if after_outage:
             self._registrars[key].answers_again()
-        timer = _keep_alive_timer(registration.flow)
-        if self._core.config.keep_alives and timer not in self.waking:
-            self._core.wake(self, timer, self._keep_alive_time(timer))
+        self._keep_alive(registration.flow)
 
     def checked(self, registration: Registration, is_listed: bool | None) -> None:
         """Act on what the registrar said of one of them."""
@@ -200,11 +206,19 @@ class Registrations(TransactionUser):
 
     def woken(self, timer: str) -> None:
         """Send keep-alives (RFC 5626 section 3.5.1), one per flow."""
+        if not self._core.config.keep_alives:
+            return
         flows = dict.fromkeys(registrar.flow for registrar in self._registrars.values())
         flows_of_timer = [flow for flow in flows if _keep_alive_timer(flow) == timer]
         for flow in flows_of_timer:
             self._core.send(b"\r\n\r\n", flow, None)
         if flows_of_timer:
+            self._core.wake(self, timer, self._keep_alive_time(timer))
+
+    def _keep_alive(self, flow: Flow) -> None:
+        """Keep the way to a registrar open from now on, if that is wanted."""
+        timer = _keep_alive_timer(flow)
+        if self._core.config.keep_alives and timer not in self.waking:
             self._core.wake(self, timer, self._keep_alive_time(timer))
 
     def _keep_alive_time(self, timer: str) -> float:

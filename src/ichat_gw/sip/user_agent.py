@@ -106,6 +106,17 @@ class UserAgent:
         self._core.expire()
         return self._drain()
 
+    def reconfigure(self, config: UserAgentConfig, now: float) -> list[UserAgentCommand]:
+        """Go by another configuration from now on; calls that are up go on as they began.
+
+        Registrations that it makes stale are renewed. `name`, `times` and `max_sessions` count for what is
+        new.
+        """
+        self._core.now = now
+        before, self._core.config = self._core.config, config
+        self._registrations.reconfigured(before)
+        return self._drain()
+
     # --- for the owner ------------------------------------------------------------------------------------
 
     def new_session(self) -> SessionId:
