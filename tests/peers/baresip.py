@@ -29,7 +29,8 @@ class Baresip:
     """The phone, with one account that answers by itself.
 
     It calls without a registrar unless `registrar` (`host:port`, maybe with `;transport=`) is given; then it
-    registers there, with its user name and `password`, and un-registers when it is stopped. `host` is where
+    registers there, with its user name and `password`, and un-registers when it is stopped. `outbound`
+    (`host:port`) is where everything goes whatever its address. `host` is where
     it listens, and the only address that it knows of itself. `tls` are two PEM files: its certificate with
     the key, and the roots that it trusts; it speaks TLS at the port behind `port`.
     """
@@ -44,12 +45,14 @@ class Baresip:
         host: str = "127.0.0.1",
         port: int | None = None,
         registrar: str = "",
+        outbound: str = "",
         password: str = "",
         tls: tuple[Path, Path] | None = None,
     ) -> None:
         self.directory = directory
         self.user = user
         self._registrar = registrar
+        self._outbound = f';outbound="sip:{outbound}"' if outbound else ""
         self._password = password
         self.host = host
         self.port = port or free_ports(2)
@@ -92,8 +95,8 @@ class Baresip:
         mode = "auto" if self._answers else "manual"
         (self.directory / "accounts").write_text(
             f"<sip:{self.user}@{self._registrar or self._address}>"
-            f";auth_user={self.user};auth_pass={self._password};regint={60 if self._registrar else 0}"
-            f";answermode={mode};audio_codecs=PCMU/8000/1\n"
+            f"{self._outbound};auth_user={self.user};auth_pass={self._password}"
+            f";regint={60 if self._registrar else 0};answermode={mode};audio_codecs=PCMU/8000/1\n"
         )
         (self.directory / "contacts").write_text("")
         self.program.spawn()
