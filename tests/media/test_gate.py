@@ -127,5 +127,13 @@ def test_what_was_learnt_is_void_when_the_party_has_moved_meanwhile() -> None:
 def test_a_party_that_was_not_heard_may_still_be_learnt_by_the_successor() -> None:
     after = RelaySession(Random(1)).gate(CALLER, Kind.RTP)
     after.retarget(NAMED, Learning.ADDRESS, 5.0)
-    after.restore(GateSnapshot(NAMED, None))
-    assert after.admits(OTHER_HOST, 1.0)
+    after.restore(GateSnapshot(NAMED, None, 5.0))
+    assert after.admits(OTHER_HOST, 4.0)
+
+
+def test_a_successor_opens_no_new_window() -> None:
+    after = RelaySession(Random(1)).gate(CALLER, Kind.RTP)
+    after.retarget(NAMED, Learning.ADDRESS, 55.0)
+    after.restore(GateSnapshot(NAMED, None, 5.0))
+    assert not after.admits(OTHER_HOST, 51.0)
+    assert after.admits(NAMED, 51.0)

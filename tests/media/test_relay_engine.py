@@ -42,16 +42,20 @@ from ichat_gw.media.relay_messages import (
     BindFault,
     Close,
     Closed,
+    GateSnapshot,
     Learning,
     Open,
     Opened,
     OpenFailed,
     Order,
     PartyCounters,
+    PartySnapshot,
     Query,
     Report,
+    Restore,
     Retarget,
     Silent,
+    Snapshot,
     Started,
     WorkerReply,
 )
@@ -768,6 +772,24 @@ def test_worker_dies_and_its_calls_go_on() -> None:
     scene.ask(MediaRelease())
     assert scene.drain() == [Close(1)]
     assert (scene.engine.open_sessions, scene.engine.ports_in_use) == (0, 0)
+
+
+def test_the_next_worker_goes_on_where_the_last_one_was() -> None:
+    scene = Scene()
+    scene.offer(PHONE)
+    scene.answer(ICHAT)
+    caller = PartySnapshot(counters=PartyCounters(received=7))
+    callee = PartySnapshot(GateSnapshot(("192.0.2.20", 9), ("198.51.100.1", 9), 5.0))
+    for snapshot in (Snapshot(1, callee, callee), Snapshot(1, caller, callee), Snapshot(9, callee, callee)):
+        scene.say(snapshot)
+    scene.die()
+    scene.drain()
+    scene.say(Started(2, 1024))
+    assert scene.drain()[-1] == Restore(1, caller, callee)
+    # The counters are not lost with a worker, either.
+    scene.die()
+    scene.ask(MediaRelease())
+    assert scene.rest == [MediaOver("a", CallCounters(caller.counters, callee.counters))]
 
 
 def test_worker_dies_and_no_other_comes_in_time() -> None:

@@ -123,6 +123,7 @@ class Gate:
         self.named = named
         self._learning = learning
         self.window_ends = window_ends
+        self.changed = True
         self._accept(named if learning is Learning.NOTHING else None)
 
     def share(self, muxed: bool) -> None:
@@ -242,11 +243,13 @@ class Gate:
 
     def snapshot(self) -> GateSnapshot:
         """What packets alone have told of this gate's source."""
-        return GateSnapshot(self.named, self.accepted)
+        return GateSnapshot(self.named, self.accepted, self.window_ends)
 
     def restore(self, snapshot: GateSnapshot) -> None:
         """A predecessor had learnt this; it holds as long as the party's description is the same."""
         if snapshot.named == self.named:
+            # Not another chance for strangers.
+            self.window_ends = min(self.window_ends, snapshot.window_ends)
             self._accept(snapshot.accepted)
 
     def _accept(self, source: Source | None) -> None:

@@ -65,8 +65,10 @@ from ichat_gw.media.relay_messages import (
     Order,
     Query,
     Report,
+    Restore,
     Retarget,
     Silent,
+    Snapshot,
     Started,
     WorkerReply,
 )
@@ -127,12 +129,20 @@ class _Call:
     """How that worker ended."""
     ordered: bool = False
     """The worker has been told to open something for it."""
+    snapshot: Snapshot | None = None
+    """What the worker has told last, so that the next one can go on where it was."""
     closing: bool = False
 
     @property
     def parties(self) -> dict[Side, _Party]:
         """Both ends of it."""
         return self.exchange.parties
+
+    @property
+    def counters(self) -> CallCounters | None:
+        """What is known of them without asking the worker: some seconds old."""
+        last = self.snapshot
+        return None if last is None else CallCounters(last.caller.counters, last.callee.counters)
 
 
 class RelayEngine:
@@ -420,7 +430,7 @@ class RelayEngine:
             if party.local is not None:
                 self._circles.remove((party.local.address, party.port))
             self._ports.give_back(party.port, now, used=call.ordered)
-        self._out.append(MediaOver(call.handle, counters))
+        self._out.append(MediaOver(call.handle, counters or call.counters))
 
     def _fail(self, call: _Call, request: Request, error: GatewayError, now: float) -> None:
         """What is asked of `call` cannot be met. Nobody relies on a call whose offer was refused."""
@@ -445,6 +455,9 @@ class RelayEngine:
             case Closed(_, caller, callee):
                 if known is not None and known.closing:
                     self._forget(known, CallCounters(caller, callee), now)
+            case Snapshot():
+                if known is not None:
+                    known.snapshot = reply
             case Opened(_, side):
                 if known is not None and side in known.reopening:
                     self._reopened(known, side, now)
@@ -485,6 +498,8 @@ class RelayEngine:
             for order in (party.targeted, party.adjusted):
                 if order is not None and call.reopening:
                     self._order(call, order)
+        if call.snapshot is not None and call.reopening:
+            self._order(call, Restore(call.session, call.snapshot.caller, call.snapshot.callee))
         if call.opening is not None:
             self._open(call, call.opening)
 

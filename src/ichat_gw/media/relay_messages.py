@@ -98,6 +98,8 @@ class GateSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the party said that it is."""
     accepted: tuple[str | int, ...] | None = None
     """The only source let in, learnt or as named; None: nobody yet."""
+    window_ends: float = 0.0
+    """Until when that may change."""
 
 
 class StreamSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -45,6 +45,8 @@ class Party:
         self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((host, 0))
         self.socket.settimeout(PATIENCE)
+        self.last = b""
+        """The packet taken last."""
         self.address: tuple[str, int] = self.socket.getsockname()[:2]
 
     def send(self, packet: bytes, port: int, host: str | None = None) -> None:
@@ -52,8 +54,8 @@ class Party:
 
     def take(self) -> tuple[bytes, int]:
         """The next packet, and the port that it came from."""
-        packet, source = self.socket.recvfrom(4096)
-        return packet, source[1]
+        self.last, source = self.socket.recvfrom(4096)
+        return self.last, source[1]
 
     def waiting(self) -> int:
         """Take whatever is there; how many packets that was."""

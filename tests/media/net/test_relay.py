@@ -37,6 +37,7 @@ from ichat_gw.media.net.relay import RelayProcess
 from ichat_gw.media.relay_engine import EngineConfig, RelayEngine
 from ichat_gw.media.relay_messages import Close, Started
 from ichat_gw.media.sdp import SessionDescription
+from ichat_gw.media.stream import HEAD
 from tests.media.net.loopback import PATIENCE, Party, free_pair, rtcp, rtp
 
 
@@ -88,8 +89,8 @@ class Gateway:
         return await self.over.get()
 
 
-def described(party: Party) -> str:
-    host, port = party.address
+def described(party: Party, host: str = "127.0.0.1") -> str:
+    port = party.address[1]
     return (
         f"v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
         f"m=audio {port} RTP/AVP 0\r\na=rtcp:{port}\r\n"
@@ -185,32 +186,56 @@ def test_ports_are_released() -> None:
     asyncio.run(scenario())
 
 
-def test_worker_is_killed() -> None:
+def test_a_killed_worker_is_followed_by_one_that_goes_on_where_it_was() -> None:
+    """Same ports, same stream to the receiver, same source let in, same counters."""
+
     async def scenario() -> None:
         gateway = Gateway()
-        alice, bob = Party(), Party()
+        alice, bob, mallory = Party(), Party(), Party()
         async with running(gateway.relay):
-            to_alice, to_bob = await gateway.call("a", alice, bob)
+            offer = described(alice, "10.255.255.1")  # behind NAT, so her source is learnt
+            to_bob = await gateway.ask("a", MediaOffer(1, Side.CALLER, offer, "127.0.0.1"))
+            to_alice = await gateway.ask("a", MediaAnswer(2, Side.CALLEE, described(bob), "127.0.0.1"))
             first = await gateway.started.get()
             assert first.process == gateway.relay.pid
+            number = 100
+
+            async def talk(ssrc: int) -> tuple[int, ...]:
+                """alice sends until bob hears her; the numbers of what he hears."""
+                nonlocal number
+                while not bob.waiting():
+                    number += 1
+                    if ssrc == 8:  # by now alice has been heard
+                        mallory.send(HEAD.pack(0x80, 0, number, 160 * number, 66), to_alice)
+                    alice.send(HEAD.pack(0x80, 0, number, 160 * number, ssrc) + bytes(160), to_alice)
+                    await asyncio.sleep(0.02)
+                return HEAD.unpack_from(bob.last)
+
+            assert (await talk(7))[4] == 7
+            number = 5_000
+            before = await talk(8)
+            shift = before[2] - number
+            assert before[4] == 7
             os.kill(first.process, signal.SIGKILL)
-            died = time.monotonic()
             second = await gateway.started.get()
             assert second.process != first.process
-            # The call goes on, on the same ports.
-            while not alice.waiting() or not bob.waiting():
-                alice.send(rtp(1), to_alice)
-                bob.send(rtp(1), to_bob)
-                await asyncio.sleep(0.01)
-            assert time.monotonic() - died < PATIENCE
+            after = await talk(8)
+            assert (after[2], after[4]) == (number + shift & 0xFFFF, 7)
+            # So soon that a receiver takes the gap for a loss, not for a new stream: 50 packets are a second.
+            assert 0 < after[2] - before[2] < 50 * PATIENCE
+            alice.waiting()
+            bob.send(rtp(1), to_bob)
+            await take(alice)
+            assert mallory.waiting() == 0
             counters = (await gateway.release("a")).counters
             assert counters is not None
-            assert counters.caller.received > 0
+            assert counters.caller.source == alice.address
+            assert counters.caller.received >= 3
             assert gateway.replies.empty()
         assert not alive(second.process)
         assert gateway.relay.pid is None
-        alice.close()
-        bob.close()
+        for party in (alice, bob, mallory):
+            party.close()
 
     asyncio.run(scenario())
 
@@ -288,6 +313,7 @@ def test_pauses_between_starts_grow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_pause_is_short_again_after_a_steady_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None at all after the steady life itself."""
     monkeypatch.setattr(module, "STEADY", 0.0)
-    monkeypatch.setattr(module, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(module, "FIRST_PAUSE", 600.0)
     assert len(asyncio.run(first_losses([sys.executable, "-S", "-c", ""], 3))) == 3

@@ -13,7 +13,8 @@ COMMAND = (sys.executable, "-P", "-m", "ichat_gw.media.net.worker_start")
 """`-P`: the folder that the gateway was started in must not be searched for modules."""
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
-"""Seconds before a worker is started again; doubled each time until one has lived `STEADY` seconds."""
+"""Seconds before a worker is started again; doubled each time until one has lived `STEADY` seconds. That is
+followed at once: its calls are waiting."""
 STEADY = 10.0
 GRACE = 2.0
 """Seconds that a worker may take to end before it is killed."""
@@ -58,8 +59,9 @@ class RelayProcess:
             self._deliver(WorkerLost(text, self._number))
             if clock() - began >= STEADY:
                 pause = FIRST_PAUSE
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _one_life(self) -> str:
         """Start a worker and hear it until it ends; says how it ended."""
