@@ -28,24 +28,35 @@ from ichat_gw.call.leg import (
     Answer,
     Answered,
     Confirmed,
+    Describe,
+    EarlyAnswer,
+    EarlyAnswered,
     End,
     Ended,
     Info,
     InfoAnswered,
+    Located,
     Party,
     Place,
     Rang,
     Refuse,
     Refused,
     RefuseReoffer,
+    RefuseTransfer,
+    Reoffer,
+    ReofferAnswered,
     Reoffered,
+    ReofferRefused,
     Ring,
     TransferAsked,
+    TransferProgress,
 )
 from ichat_gw.call.media import (
     MediaAnswer,
     MediaLost,
     MediaOffer,
+    MediaPassedOn,
+    MediaPassOn,
     MediaReady,
     MediaRefused,
     MediaRelease,
@@ -384,6 +395,242 @@ def test_a_callee_that_cannot_use_what_it_asked_for_before_the_caller_knows_of_t
     )
 
 
+# --- re-offers that the other party has to agree to -------------------------------------------------------
+
+PENDING = Ending(Cause.REJECTED, 491, "another change of the call is under way")
+REFUSED = Ending(Cause.NOT_ACCEPTABLE, 488)
+
+
+def passing(asker: Side, ladder: Ladder | None = None, number: int = 3) -> Ladder:
+    """A re-offer of `asker` has been passed on."""
+    host = "a.host" if asker is CALLER else "b.host"
+    ladder = ladder or Ladder().talking()
+    return ladder.hear(
+        FromLeg(asker, Reoffered("hold")),
+        ToMedia(MediaReoffer(number, asker, "hold", host)),
+        state=State.TALKING,
+    ).hear(
+        FromMedia(MediaPassOn(number, "hold passed on")),
+        ToLeg(asker.other, Reoffer("hold passed on")),
+        state=State.TALKING,
+    )
+
+
+@pytest.mark.parametrize("asker", Side)
+def test_the_other_party_agrees(asker: Side) -> None:
+    ladder = passing(asker)
+    assert not ladder.bridge.settled
+    ladder.hear(
+        FromLeg(asker.other, ReofferAnswered("held")),
+        ToMedia(MediaPassedOn(4, asker.other, "held")),
+        state=State.TALKING,
+    )
+    ladder.hear(
+        FromMedia(MediaReady(4, "held passed on")),
+        ToLeg(asker, AcceptReoffer("held passed on")),
+        state=State.TALKING,
+    )
+    assert ladder.bridge.settled
+
+
+@pytest.mark.parametrize("asker", Side)
+def test_the_other_party_does_not_agree_and_the_engine_cannot_do_without(asker: Side) -> None:
+    passing(asker).hear(
+        FromLeg(asker.other, ReofferRefused(REFUSED)),
+        ToMedia(MediaPassedOn(4, asker.other, None, REFUSED)),
+        state=State.TALKING,
+    ).hear(FromMedia(MediaRefused(4, REFUSED)), ToLeg(asker, RefuseReoffer(REFUSED)), state=State.TALKING)
+
+
+def test_the_other_party_does_not_agree_and_the_engine_can_do_without() -> None:
+    passing(CALLER).hear(
+        FromLeg(CALLEE, ReofferRefused(REFUSED)),
+        ToMedia(MediaPassedOn(4, CALLEE, None, REFUSED)),
+        state=State.TALKING,
+    ).hear(FromMedia(MediaReady(4, "local")), ToLeg(CALLER, AcceptReoffer("local")), state=State.TALKING)
+
+
+@pytest.mark.parametrize("who", Side)
+def test_somebody_hangs_up_while_the_other_is_asked(who: Side) -> None:
+    ladder = passing(CALLER).hear(
+        FromLeg(who, Ended(HANGUP)), ToLeg(who.other, End(HANGUP)), *over(HANGUP, who), state=State.OVER
+    )
+    ladder.hear(FromLeg(CALLEE, ReofferAnswered("held")), state=State.OVER)
+
+
+def test_both_propose_something_at_once() -> None:
+    """The legs see to it that one of them loses; the bridge lets neither wait for the other."""
+    ladder = passing(CALLER).hear(
+        FromLeg(CALLEE, ReofferRefused(PENDING)),
+        ToMedia(MediaPassedOn(4, CALLEE, None, PENDING)),
+        state=State.TALKING,
+    )
+    ladder.hear(
+        FromLeg(CALLEE, Reoffered("theirs")),
+        ToMedia(MediaReoffer(5, CALLEE, "theirs", "b.host")),
+        state=State.TALKING,
+    )
+    ladder.hear(
+        FromMedia(MediaRefused(4, PENDING)), ToLeg(CALLER, RefuseReoffer(PENDING)), state=State.TALKING
+    )
+    ladder.hear(FromMedia(MediaPassOn(5, "on")), ToLeg(CALLER, Reoffer("on")), state=State.TALKING)
+
+
+def test_a_party_has_one_thing_to_agree_to_at_a_time() -> None:
+    ladder = passing(CALLER).hear(
+        FromLeg(CALLER, Confirmed("late")),
+        ToMedia(MediaUpdate(4, CALLER, "late")),
+        state=State.TALKING,
+    )
+    ladder.hear(
+        FromMedia(MediaPassOn(4, "on")),
+        ToMedia(MediaPassedOn(5, CALLEE, None, PENDING)),
+        state=State.TALKING,
+    )
+
+
+def test_an_answer_in_an_ack_that_the_other_party_has_to_know() -> None:
+    Ladder().talking().hear(
+        FromLeg(CALLER, Confirmed("late")), ToMedia(MediaUpdate(3, CALLER, "late")), state=State.TALKING
+    ).hear(FromMedia(MediaPassOn(3, "on")), ToLeg(CALLEE, Reoffer("on")), state=State.TALKING).hear(
+        FromLeg(CALLEE, ReofferAnswered("fine")),
+        ToMedia(MediaPassedOn(4, CALLEE, "fine")),
+        state=State.TALKING,
+    ).hear(FromMedia(MediaReady(4, "")), state=State.TALKING)
+
+
+def test_nothing_is_passed_on_while_somebody_is_being_replaced() -> None:
+    ladder = Ladder().talking()
+    ladder.bridge.receive(TransferTo(CALLEE, PLACE, "c.host"), 1.0)
+    ladder.bridge.receive(FromLeg(CALLER, Reoffered("hold")), 1.0)
+    ladder.hear(
+        FromMedia(MediaPassOn(4, "on")),
+        ToMedia(MediaPassedOn(5, CALLEE, None, PENDING)),
+        state=State.TALKING,
+    )
+
+
+def test_nobody_is_replaced_while_something_is_passed_on() -> None:
+    pending = Ending(Cause.REJECTED, 491, "the call is not up, or is being transferred already")
+    passing(CALLER).hear(
+        TransferTo(CALLEE, PLACE, "c.host"), ToLeg(CALLEE, RefuseTransfer(pending)), state=State.TALKING
+    )
+
+
+# --- where the callee is, and what can be heard of it before it answers ------------------------------------
+
+
+def test_a_callee_that_is_elsewhere_than_thought_is_offered_what_suits_that() -> None:
+    Ladder().ringing().hear(
+        FromLeg(CALLEE, Located("2001:db8::9")),
+        ToMedia(MediaOffer(2, CALLER, "offer A", "2001:db8::9")),
+        state=State.RINGING,
+    ).hear(FromMedia(MediaReady(2, "offer B6")), ToLeg(CALLEE, Describe("offer B6")), state=State.RINGING)
+
+
+def test_a_callee_that_is_where_nothing_leads_to() -> None:
+    Ladder().ringing().hear(
+        FromLeg(CALLEE, Located("2001:db8::9")),
+        ToMedia(MediaOffer(2, CALLER, "offer A", "2001:db8::9")),
+        state=State.RINGING,
+    ).hear(
+        FromMedia(MediaRefused(2, REFUSED)),
+        ToLeg(CALLEE, End(REFUSED)),
+        ToLeg(CALLER, Refuse(REFUSED)),
+        *over(REFUSED, None),
+        state=State.OVER,
+    )
+
+
+def early(ladder: Ladder) -> Ladder:
+    state = ladder.bridge.state
+    return ladder.hear(
+        FromLeg(CALLEE, EarlyAnswered("early B")),
+        ToMedia(MediaAnswer(2, CALLEE, "early B", "a.host")),
+        state=state,
+    ).hear(FromMedia(MediaReady(2, "early A")), ToLeg(CALLER, EarlyAnswer("early A")), state=state)
+
+
+def test_an_early_answer_that_stays() -> None:
+    early(Ladder().calling()).hear(
+        FromLeg(CALLEE, Answered("early B")),
+        ToMedia(MediaAnswer(3, CALLEE, "early B", "a.host")),
+        state=State.CONNECTING,
+    ).hear(FromMedia(MediaReady(3, "early A")), ToLeg(CALLER, Answer("early A")), state=State.ANSWERED).hear(
+        FromLeg(CALLER, Confirmed()), state=State.TALKING
+    )
+
+
+def test_another_device_answers_than_the_one_that_was_heard_before() -> None:
+    """The caller's INVITE is answered once; what holds from then on is a re-offer."""
+    ladder = early(Ladder().ringing()).hear(
+        FromLeg(CALLEE, EarlyAnswered("early C")),
+        ToMedia(MediaAnswer(3, CALLEE, "early C", "a.host")),
+        state=State.RINGING,
+    )
+    ladder.hear(FromMedia(MediaReady(3, "early A2")), state=State.RINGING)
+    ladder.hear(
+        FromLeg(CALLEE, Answered("answer C")),
+        ToMedia(MediaAnswer(4, CALLEE, "answer C", "a.host")),
+        state=State.CONNECTING,
+    )
+    ladder.hear(FromMedia(MediaReady(4, "answer A")), ToLeg(CALLER, Answer("early A")), state=State.ANSWERED)
+    ladder.hear(FromLeg(CALLER, Confirmed()), ToLeg(CALLER, Reoffer("answer A")), state=State.TALKING)
+    ladder.hear(
+        FromLeg(CALLER, ReofferAnswered("new A")),
+        ToMedia(MediaUpdate(5, CALLER, "new A")),
+        state=State.TALKING,
+    )
+
+
+def test_a_caller_that_will_not_have_what_follows_an_early_answer() -> None:
+    ladder = early(Ladder().ringing()).hear(
+        FromLeg(CALLEE, Answered("answer C")),
+        ToMedia(MediaAnswer(3, CALLEE, "answer C", "a.host")),
+        state=State.CONNECTING,
+    )
+    ladder.hear(FromMedia(MediaReady(3, "answer A")), ToLeg(CALLER, Answer("early A")), state=State.ANSWERED)
+    ladder.hear(FromLeg(CALLER, Confirmed()), ToLeg(CALLER, Reoffer("answer A")), state=State.TALKING)
+    ladder.hear(FromLeg(CALLER, ReofferRefused(REFUSED)), state=State.TALKING)
+
+
+def test_the_answer_overtakes_the_early_one() -> None:
+    Ladder().calling().hear(
+        FromLeg(CALLEE, EarlyAnswered("early B")),
+        ToMedia(MediaAnswer(2, CALLEE, "early B", "a.host")),
+        state=State.CALLING,
+    ).hear(
+        FromLeg(CALLEE, Answered("answer B")),
+        ToMedia(MediaAnswer(3, CALLEE, "answer B", "a.host")),
+        state=State.CONNECTING,
+    ).hear(FromMedia(MediaReady(2, "early A")), state=State.CONNECTING).hear(
+        FromMedia(MediaReady(3, "answer A")), ToLeg(CALLER, Answer("answer A")), state=State.ANSWERED
+    )
+
+
+def test_early_media_that_cannot_be_had_is_a_ring() -> None:
+    Ladder().calling().hear(
+        FromLeg(CALLEE, EarlyAnswered("early B")),
+        ToMedia(MediaAnswer(2, CALLEE, "early B", "a.host")),
+        state=State.CALLING,
+    ).hear(FromMedia(MediaRefused(2, REFUSED)), ToLeg(CALLER, Ring()), state=State.CALLING)
+
+
+def test_a_caller_that_has_offered_nothing_can_be_given_no_early_media() -> None:
+    """An iChat caller describes itself after the answer."""
+    ladder = Ladder(None)
+    ladder.calling().hear(FromLeg(CALLEE, EarlyAnswered("early")), ToLeg(CALLER, Ring()), state=State.CALLING)
+
+
+def test_early_media_of_whom_a_call_is_transferred_to_is_a_ring() -> None:
+    ladder = Ladder().talking()
+    ladder.bridge.receive(TransferTo(CALLEE, PLACE, "c.host"), 1.0)
+    ladder.bridge.receive(FromMedia(MediaReady(3, "offer C")), 1.0)
+    ladder.hear(
+        FromCandidate(EarlyAnswered("early")), ToLeg(CALLEE, TransferProgress(180)), state=State.TALKING
+    )
+
+
 REACH = {
     State.OFFERING: lambda ladder: ladder,
     State.CALLING: Ladder.calling,
@@ -401,7 +648,18 @@ LEG_WORDS = {
     "ended": Ended(HANGUP),
     "info": Info(1, "INFO", "text/plain", b"1"),
     "informed": InfoAnswered(1, 200),
+    "located": Located("c.host"),
+    "early": EarlyAnswered("early"),
+    "agreed": ReofferAnswered("agreed"),
+    "disagreed": ReofferRefused(HANGUP),
 }
+FIRST = {
+    "reoffer": Reoffered("again"),
+    "update": Confirmed("late"),
+    "describe": Located("c.host"),
+    "early": EarlyAnswered("early"),
+}
+"""What a callee says that makes the bridge ask the media engine for this."""
 
 
 def heard_as(bridge: Bridge, what: str) -> list[BridgeCommand]:
@@ -414,14 +672,20 @@ def heard_as(bridge: Bridge, what: str) -> list[BridgeCommand]:
     if what == "media lost":
         return bridge.receive(FromMedia(MediaLost(HANGUP)), 1.0)
     if who in ("caller", "callee"):
+        if word == "disagreed":
+            bridge.receive(FromLeg(Side(who).other, Reoffered("again")), 1.0)
+            bridge.receive(FromMedia(MediaPassOn(list(bridge._asked)[-1], "passed on")), 1.0)
         return bridge.receive(FromLeg(Side(who), LEG_WORDS[word]), 1.0)
     waiting = [number for number, (purpose, _) in bridge._asked.items() if purpose == who]
     if not waiting:
-        first = Reoffered("again") if who == "reoffer" else Confirmed("late")
-        bridge.receive(FromLeg(CALLEE, first), 1.0)
+        bridge.receive(FromLeg(CALLEE, FIRST[who]), 1.0)
         waiting = list(bridge._asked)[-1:]
-    reply = MediaReady(waiting[0], "sdp") if word == "ready" else MediaRefused(waiting[0], HANGUP)
-    return bridge.receive(FromMedia(reply), 1.0)
+    replies = {
+        "ready": MediaReady(waiting[0], "sdp"),
+        "refused": MediaRefused(waiting[0], HANGUP),
+        "passes on": MediaPassOn(waiting[0], "sdp"),
+    }
+    return bridge.receive(FromMedia(replies[word]), 1.0)
 
 
 @pytest.mark.parametrize(("state", "what"), TABLE, ids=lambda value: str(getattr(value, "value", value)))

@@ -13,6 +13,7 @@ from ichat_gw.call.media import (
     MediaAnswer,
     MediaLost,
     MediaOffer,
+    MediaPassedOn,
     MediaReady,
     MediaRefused,
     MediaRelease,
@@ -602,11 +603,56 @@ def test_requests_without_a_call() -> None:
         assert scene.refused(request).ending.cause is Cause.MEDIA_FAILED
 
 
-def test_an_offer_for_a_call_that_has_one() -> None:
+def by_family(host: str) -> str:
+    return "2001:db8::1" if ":" in host else "192.0.2.1"
+
+
+def test_an_offer_is_made_again_when_it_is_known_where_the_callee_is() -> None:
+    scene = Scene(local=by_family)
+    first = scene.offer(PHONE, towards="")
+    opened = scene.drain()[-1]
+    assert scene.offer(PHONE, towards="192.0.2.20") == first
+    assert scene.drain() == []
+    second = scene.offer(PHONE, towards="2001:db8::20")
+    assert "c=IN IP6 2001:db8::1" in second
+    assert our_port(second) == our_port(first)
+    assert isinstance(opened, Open)
+    assert scene.drain()[0] == Open(opened.session, CALLEE, "2001:db8::1", opened.port)
+    scene.answer(sdp("2001:db8::20", 16_402))
+    assert scene.engine.ports_in_use == 2
+    assert len(scene.engine._circles) == 2
+    scene.ask(MediaRelease())
+    assert scene.engine.ports_in_use == 0
+    assert len(scene.engine._circles) == 0
+
+
+def test_an_offer_that_cannot_be_made_again() -> None:
+    """The address that leads there cannot be used; the bridge gives the call up then."""
+    scene = Scene(local=by_family)
+    scene.offer(PHONE, towards="")
+    scene.obedient = False
+    scene.ask(MediaOffer(2, CALLER, PHONE, "2001:db8::20"))
+    order = scene.drain()[-1]
+    scene.say(OpenFailed(order.session, CALLEE, BindFault.ADDRESS, "no such address"))
+    assert scene.last_refusal().ending.cause is Cause.MEDIA_FAILED
+    scene.obedient = True
+    scene.ask(MediaRelease())
+    assert scene.engine.ports_in_use == 0
+
+
+def test_an_offer_for_a_call_that_has_been_answered() -> None:
     scene = Scene()
     scene.offer(PHONE)
-    assert scene.refused(MediaOffer(2, CALLER, PHONE, "")).ending.cause is Cause.MEDIA_FAILED
+    scene.answer(ICHAT)
+    assert scene.refused(MediaOffer(3, CALLER, PHONE, "")).ending.cause is Cause.MEDIA_FAILED
     assert scene.engine.open_sessions == 1
+
+
+def test_nothing_is_passed_on_here() -> None:
+    scene = Scene()
+    scene.offer(PHONE)
+    scene.answer(ICHAT)
+    assert scene.refused(MediaPassedOn(3, CALLEE, ICHAT)).ending.cause is Cause.MEDIA_FAILED
 
 
 def test_answers_to_offers_never_made() -> None:

@@ -15,6 +15,9 @@ media engine (`FromMedia`) and from the operator (`StopCall`); it answers with `
 
 A row that is missing from the table means: this can be heard here, late or twice, and changes nothing.
 
+A party that proposes other media (a re-offer) is answered from here, unless the media engine says that the
+other party has to know: then that one is offered it first, and what it says decides.
+
 While both ends are connected somebody new may take the place of one: `ichat_gw.call.transfer` is a table of
 its own for that, and the call stays TALKING. What the leg that is to be replaced says goes to that table
 first; when nobody is left at its side, to this one.
@@ -26,11 +29,14 @@ from enum import Enum
 from typing import TypeAlias
 
 from ichat_gw.call.cause import Cause, Ending
+from ichat_gw.call.heard import Heard, named
 from ichat_gw.call.leg import (
     AcceptReoffer,
     Answer,
     Answered,
-    Confirmed,
+    Describe,
+    EarlyAnswer,
+    EarlyAnswered,
     End,
     Ended,
     Info,
@@ -43,7 +49,7 @@ from ichat_gw.call.leg import (
     Refused,
     RefuseReoffer,
     RefuseTransfer,
-    Reoffered,
+    Reoffer,
     Ring,
     Sdp,
     TransferAsked,
@@ -52,7 +58,10 @@ from ichat_gw.call.media import (
     MediaAnswer,
     MediaLost,
     MediaOffer,
+    MediaPassedOn,
+    MediaPassOn,
     MediaReady,
+    MediaRefused,
     MediaRelease,
     MediaReoffer,
     MediaReply,
@@ -100,6 +109,8 @@ NO_ANSWER_SECONDS = 180.0
 """How long a callee may take to answer: RFC 3261's timer C is "more than three minutes" for a proxy that
 gives up on a ringing call; the original let iChat ring for ever."""
 
+_UNDER_WAY = Ending(Cause.REJECTED, 491, "another change of the call is under way")
+
 
 class State(Enum):
     """How far the call has come; see the table in the module's docstring."""
@@ -131,18 +142,7 @@ class CallPlan:
     no_answer_seconds: float = NO_ANSWER_SECONDS
 
 
-_Said: TypeAlias = Rang | Answered | Refused | Confirmed | Reoffered | Ended | Info | InfoAnswered
-_Action: TypeAlias = "Callable[[Bridge, _Heard], None]"
-
-
-@dataclass(frozen=True, slots=True)
-class _Heard:
-    """An event in the terms of the table: who, what, and its content."""
-
-    side: Side | None = None
-    sdp: Sdp | None = None
-    ending: Ending | None = None
-    info: Info | InfoAnswered | None = None
+_Action: TypeAlias = "Callable[[Bridge, Heard], None]"
 
 
 class Bridge:
@@ -156,9 +156,15 @@ class Bridge:
         self._plan = plan
         self._out: list[BridgeCommand] = []
         self._requests = 0
-        # What each media request that is still unanswered was for: "offer", "answer", "reoffer", "update",
-        # "transfer".
+        # What each media request that is still unanswered was for: "offer", "describe", "early", "answer",
+        # "reoffer", "update", "transfer".
         self._asked: dict[int, tuple[str, Side]] = {}
+        self._passing: dict[Side, str] = {}
+        """Which of these, "reoffer" or "update", waits for what this leg says to what was passed on to it."""
+        self._early: Sdp | None = None
+        """The answer that the caller has had before the callee answered."""
+        self._after_early: Sdp | None = None
+        """The answer of another device than that one's, which the caller is still to be told."""
         self._give_up_at: float | None = None
         self._hosts = {Side.CALLER: plan.caller_host, Side.CALLEE: plan.callee_host}
         self._transfer: Transfer | None = None
@@ -184,15 +190,15 @@ class Bridge:
             case TakeOver():
                 self._begin_taking_over(event)
             case StopCall(ending):
-                self._step("stop", _Heard(ending=ending))
+                self._step("stop", Heard(ending=ending))
             case _:
                 self._hear_media(event.reply)
         return self._drain()
 
     @property
     def settled(self) -> bool:
-        """Whether both parties talk, and nobody is about to take the place of one."""
-        return self.state is State.TALKING and self._transfer is None
+        """Whether both parties talk, and neither a party nor the media is about to be another."""
+        return self.state is State.TALKING and self._transfer is None and not self._passing
 
     def deadline(self) -> float | None:
         """When the callee has taken too long."""
@@ -206,7 +212,7 @@ class Bridge:
             if self._transfer is not None:
                 self._step_transfer("no answer", ending=nobody)
             else:
-                self._step("no answer", _Heard(ending=nobody))
+                self._step("no answer", Heard(ending=nobody))
         return self._drain()
 
     def _hear_leg(self, side: Side, event: LegEvent) -> None:
@@ -218,105 +224,187 @@ class Bridge:
             # Whoever may transfer is heard as `TransferTo`.
             self._refuse_transfer(side, Ending(Cause.FORBIDDEN))
         else:
-            self._step(*_named(side, event))
+            self._step(*named(side, event))
 
     def _hear_media(self, reply: MediaReply) -> None:
         if isinstance(reply, MediaLost):
-            self._step("media lost", _Heard(ending=reply.ending))
+            self._step("media lost", Heard(ending=reply.ending))
             return
         asked = self._asked.pop(reply.request, None)
         if asked is None:
             return
         purpose, side = asked
         if purpose == "transfer":
-            if isinstance(reply, MediaReady):
-                self._step_transfer("media ready", reply.sdp)
-            else:
+            if isinstance(reply, MediaRefused):
                 self._step_transfer("media refused", ending=reply.ending)
+            else:
+                self._step_transfer("media ready", reply.sdp)
         elif isinstance(reply, MediaReady):
-            self._step(f"{purpose} ready", _Heard(side=side, sdp=reply.sdp))
+            self._step(f"{purpose} ready", Heard(side=side, sdp=reply.sdp))
+        elif isinstance(reply, MediaPassOn):
+            self._step(f"{purpose} passes on", Heard(side=side, sdp=reply.sdp))
         else:
             # A refused re-offer is answered to its side; the other refusals are nobody's doing.
             to = side if purpose == "reoffer" else None
-            self._step(f"{purpose} refused", _Heard(side=to, ending=reply.ending))
+            self._step(f"{purpose} refused", Heard(side=to, ending=reply.ending))
 
     # --- the table's actions ------------------------------------------------------------------------------
 
-    def _place_callee(self, heard: _Heard) -> None:
+    def _place_callee(self, heard: Heard) -> None:
         self._tell(Side.CALLEE, replace(self._plan.place, offer=heard.sdp))
 
-    def _ring_caller(self, heard: _Heard) -> None:
+    def _offer_there(self, heard: Heard) -> None:
+        """Only now it is known where the callee is."""
+        self._hosts[Side.CALLEE] = heard.host
+        request = self._ask("describe", Side.CALLER)
+        self._out.append(ToMedia(MediaOffer(request, Side.CALLER, self._plan.caller_offer, heard.host)))
+
+    def _describe_callee(self, heard: Heard) -> None:
+        assert heard.sdp is not None
+        self._tell(Side.CALLEE, Describe(heard.sdp))
+
+    def _ring_caller(self, heard: Heard) -> None:
         self._tell(Side.CALLER, Ring())
 
-    def _ask_for_answer(self, heard: _Heard) -> None:
+    def _ask_for_early_answer(self, heard: Heard) -> None:
+        """Who has made no offer cannot be answered yet; but somebody is there."""
+        assert heard.sdp is not None
+        if self._plan.caller_offer is None:
+            self._ring_caller(heard)
+            return
+        request = self._ask("early", Side.CALLEE)
+        self._out.append(ToMedia(MediaAnswer(request, Side.CALLEE, heard.sdp, self._hosts[Side.CALLER])))
+
+    def _answer_early(self, heard: Heard) -> None:
+        """The first stays: what follows it in the same INVITE has to be the same (RFC 3261 13.2.1)."""
+        if self._early is None:
+            assert heard.sdp is not None
+            self._early = heard.sdp
+            self._tell(Side.CALLER, EarlyAnswer(heard.sdp))
+
+    def _ask_for_answer(self, heard: Heard) -> None:
         self._give_up_at = None
         assert heard.sdp is not None
         request = self._ask("answer", Side.CALLEE)
         self._out.append(ToMedia(MediaAnswer(request, Side.CALLEE, heard.sdp, self._hosts[Side.CALLER])))
 
-    def _answer_caller(self, heard: _Heard) -> None:
+    def _answer_caller(self, heard: Heard) -> None:
         assert heard.sdp is not None
-        self._tell(Side.CALLER, Answer(heard.sdp))
+        if self._early is not None and self._early != heard.sdp:
+            self._after_early = heard.sdp
+        self._tell(Side.CALLER, Answer(self._early or heard.sdp))
 
-    def _take_late_answer(self, heard: _Heard) -> None:
+    def _connected(self, heard: Heard) -> None:
+        """The caller has the answer. If it had an early one that does not hold, it is offered what does."""
+        self._take_late_answer(heard)
+        if self._after_early is not None:
+            self._tell(Side.CALLER, Reoffer(self._after_early))
+
+    def _take_late_answer(self, heard: Heard) -> None:
         """An ACK brought the answer to an offer that we made; without one there is nothing to do."""
         if heard.sdp is not None:
             assert heard.side is not None
             request = self._ask("update", heard.side)
             self._out.append(ToMedia(MediaUpdate(request, heard.side, heard.sdp)))
 
-    def _reoffer(self, heard: _Heard) -> None:
+    def _reoffer(self, heard: Heard) -> None:
         assert heard.side is not None
         request = self._ask("reoffer", heard.side)
         self._out.append(ToMedia(MediaReoffer(request, heard.side, heard.sdp, self._hosts[heard.side])))
 
-    def _accept_reoffer(self, heard: _Heard) -> None:
+    def _accept_reoffer(self, heard: Heard) -> None:
         assert heard.side is not None
         assert heard.sdp is not None
         self._tell(heard.side, AcceptReoffer(heard.sdp))
 
-    def _refuse_reoffer(self, heard: _Heard) -> None:
+    def _refuse_reoffer(self, heard: Heard) -> None:
         assert heard.side is not None
-        self._tell(heard.side, RefuseReoffer(_ending(heard)))
+        self._tell(heard.side, RefuseReoffer(heard.why))
 
-    def _pass_info(self, heard: _Heard) -> None:
+    def _pass_on(self, heard: Heard, purpose: str) -> None:
+        assert heard.side is not None
+        assert heard.sdp is not None
+        other = heard.side.other
+        if self._transfer is not None or other in self._passing:
+            self._say_passed_on(heard.side, purpose, None, _UNDER_WAY)
+        else:
+            self._passing[other] = purpose
+            self._tell(other, Reoffer(heard.sdp))
+
+    def _pass_reoffer_on(self, heard: Heard) -> None:
+        self._pass_on(heard, "reoffer")
+
+    def _pass_update_on(self, heard: Heard) -> None:
+        self._pass_on(heard, "update")
+
+    def _keep_reoffer(self, heard: Heard) -> None:
+        """The caller cannot be asked before it has its answer."""
+        assert heard.side is not None
+        self._say_passed_on(heard.side, "reoffer", None, _UNDER_WAY)
+
+    def _keep_update(self, heard: Heard) -> None:
+        assert heard.side is not None
+        self._say_passed_on(heard.side, "update", None, _UNDER_WAY)
+
+    def _hear_reoffer_answered(self, heard: Heard) -> None:
+        """What was passed on has been answered; or what we re-offered of our own accord has."""
+        assert heard.side is not None
+        purpose = self._passing.pop(heard.side, None)
+        if purpose is None:
+            self._take_late_answer(heard)
+        else:
+            self._say_passed_on(heard.side.other, purpose, heard.sdp)
+
+    def _hear_reoffer_refused(self, heard: Heard) -> None:
+        assert heard.side is not None
+        if (purpose := self._passing.pop(heard.side, None)) is not None:
+            self._say_passed_on(heard.side.other, purpose, None, heard.ending)
+
+    def _say_passed_on(
+        self, asker: Side, purpose: str, sdp: Sdp | None, ending: Ending | None = None
+    ) -> None:
+        """Tell the engine what the party opposite `asker` said; what it replies is for `asker`."""
+        self._out.append(ToMedia(MediaPassedOn(self._ask(purpose, asker), asker.other, sdp, ending)))
+
+    def _pass_info(self, heard: Heard) -> None:
         assert heard.side is not None
         assert heard.info is not None
         self._tell(heard.side.other, heard.info)
 
-    def _refuse_info(self, heard: _Heard) -> None:
+    def _refuse_info(self, heard: Heard) -> None:
         assert heard.side is not None
         assert isinstance(heard.info, Info)
         self._tell(heard.side, InfoAnswered(heard.info.number, Cause.NO_ANSWER.sip_status))
 
-    def _refuse_caller(self, heard: _Heard) -> None:
-        self._tell(Side.CALLER, Refuse(_ending(heard)))
+    def _refuse_caller(self, heard: Heard) -> None:
+        self._tell(Side.CALLER, Refuse(heard.why))
         self._over(heard)
 
-    def _end_callee(self, heard: _Heard) -> None:
-        self._tell(Side.CALLEE, End(_ending(heard)))
+    def _end_callee(self, heard: Heard) -> None:
+        self._tell(Side.CALLEE, End(heard.why))
         self._over(heard)
 
-    def _end_caller(self, heard: _Heard) -> None:
-        self._tell(Side.CALLER, End(_ending(heard)))
+    def _end_caller(self, heard: Heard) -> None:
+        self._tell(Side.CALLER, End(heard.why))
         self._over(heard)
 
-    def _refuse_and_end(self, heard: _Heard) -> None:
-        self._tell(Side.CALLEE, End(_ending(heard)))
+    def _refuse_and_end(self, heard: Heard) -> None:
+        self._tell(Side.CALLEE, End(heard.why))
         self._refuse_caller(heard)
 
-    def _end_both(self, heard: _Heard) -> None:
-        self._tell(Side.CALLEE, End(_ending(heard)))
+    def _end_both(self, heard: Heard) -> None:
+        self._tell(Side.CALLEE, End(heard.why))
         self._end_caller(heard)
 
-    def _over(self, heard: _Heard) -> None:
+    def _over(self, heard: Heard) -> None:
         if self._transfer is not None:
-            self._out += self._transfer.stop(_ending(heard))
+            self._out += self._transfer.stop(heard.why)
             self._transfer = None
         self._give_up_at = None
         self._asked.clear()
+        self._passing.clear()
         self._out.append(ToMedia(MediaRelease()))
-        self._out.append(CallOver(_ending(heard), heard.side))
+        self._out.append(CallOver(heard.why, heard.side))
 
     # --- somebody new takes the place of a party ----------------------------------------------------------
 
@@ -349,6 +437,8 @@ class Bridge:
                 self._step_transfer("candidate answered", sdp)
             case Refused(ending):
                 self._step_transfer("candidate refused", ending=ending)
+            case EarlyAnswered():
+                self._step_transfer("candidate rang")
             case Ended(ending):
                 self._step_transfer("candidate ended", ending=ending)
             case _:
@@ -373,11 +463,11 @@ class Bridge:
         else:
             return
         if gone is not None:
-            self._step(f"{transfer.side.value} ended", _Heard(transfer.side, ending=gone))
+            self._step(f"{transfer.side.value} ended", Heard(transfer.side, ending=gone))
 
     # --- the machinery ------------------------------------------------------------------------------------
 
-    def _step(self, what: str, heard: _Heard) -> None:
+    def _step(self, what: str, heard: Heard) -> None:
         row = TABLE.get((self.state, what))
         if row is not None:
             action, self.state = row
@@ -396,31 +486,6 @@ class Bridge:
         return out
 
 
-def _named(side: Side, event: _Said) -> tuple[str, _Heard]:
-    """A leg's event as the table calls it."""
-    who = side.value
-    match event:
-        case Rang():
-            return f"{who} rang", _Heard(side)
-        case Answered(sdp):
-            return f"{who} answered", _Heard(side, sdp=sdp)
-        case Refused(ending):
-            return f"{who} refused", _Heard(side, ending=ending)
-        case Confirmed(sdp):
-            return f"{who} confirmed", _Heard(side, sdp=sdp)
-        case Reoffered(sdp):
-            return f"{who} reoffered", _Heard(side, sdp=sdp)
-        case Info():
-            return f"{who} info", _Heard(side, info=event)
-        case InfoAnswered():
-            return f"{who} informed", _Heard(side, info=event)
-    return f"{who} ended", _Heard(side, ending=event.ending)
-
-
-def _ending(heard: _Heard) -> Ending:
-    return heard.ending if heard.ending is not None else Ending(Cause.HANGUP)
-
-
 def _rows() -> dict[tuple[State, str], tuple[_Action, State]]:
     s, b = State, Bridge
     rows: dict[tuple[State, str], tuple[_Action, State]] = {
@@ -436,7 +501,7 @@ def _rows() -> dict[tuple[State, str], tuple[_Action, State]]:
         (s.CONNECTING, "answer refused"): (b._refuse_and_end, s.OVER),
         (s.CONNECTING, "callee ended"): (b._refuse_caller, s.OVER),
         (s.CONNECTING, "callee info"): (b._refuse_info, s.CONNECTING),
-        (s.ANSWERED, "caller confirmed"): (b._take_late_answer, s.TALKING),
+        (s.ANSWERED, "caller confirmed"): (b._connected, s.TALKING),
         (s.TALKING, "caller confirmed"): (b._take_late_answer, s.TALKING),
     }
     for unanswered in (s.CALLING, s.RINGING):
@@ -445,6 +510,12 @@ def _rows() -> dict[tuple[State, str], tuple[_Action, State]]:
             (unanswered, "callee refused"): (b._refuse_caller, s.OVER),
             (unanswered, "callee ended"): (b._refuse_caller, s.OVER),
             (unanswered, "no answer"): (b._refuse_and_end, s.OVER),
+            (unanswered, "callee located"): (b._offer_there, unanswered),
+            (unanswered, "describe ready"): (b._describe_callee, unanswered),
+            (unanswered, "describe refused"): (b._refuse_and_end, s.OVER),
+            (unanswered, "callee early"): (b._ask_for_early_answer, unanswered),
+            (unanswered, "early ready"): (b._answer_early, unanswered),
+            (unanswered, "early refused"): (b._ring_caller, unanswered),
         }
     for waiting in (s.CALLING, s.RINGING, s.CONNECTING):
         rows |= {
@@ -452,6 +523,8 @@ def _rows() -> dict[tuple[State, str], tuple[_Action, State]]:
             (waiting, "update refused"): (b._refuse_and_end, s.OVER),
             (waiting, "stop"): (b._refuse_and_end, s.OVER),
             (waiting, "media lost"): (b._refuse_and_end, s.OVER),
+            (waiting, "reoffer passes on"): (b._keep_reoffer, waiting),
+            (waiting, "update passes on"): (b._keep_update, waiting),
         }
     for connected in (s.ANSWERED, s.TALKING):
         rows |= {
@@ -463,6 +536,12 @@ def _rows() -> dict[tuple[State, str], tuple[_Action, State]]:
             (connected, "callee info"): (b._pass_info, connected),
             (connected, "caller informed"): (b._pass_info, connected),
             (connected, "callee informed"): (b._pass_info, connected),
+            (connected, "reoffer passes on"): (b._pass_reoffer_on, connected),
+            (connected, "update passes on"): (b._pass_update_on, connected),
+            (connected, "caller agreed"): (b._hear_reoffer_answered, connected),
+            (connected, "callee agreed"): (b._hear_reoffer_answered, connected),
+            (connected, "caller disagreed"): (b._hear_reoffer_refused, connected),
+            (connected, "callee disagreed"): (b._hear_reoffer_refused, connected),
             (connected, "update refused"): (b._end_both, s.OVER),
             (connected, "stop"): (b._end_both, s.OVER),
             (connected, "media lost"): (b._end_both, s.OVER),

@@ -51,8 +51,22 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Describe:
+    """The offer for who is where `Located` said; it takes the place of that in `Place`."""
+
+    offer: Sdp
+
+
+@dataclass(frozen=True, slots=True)
 class Ring:
     """Tell the caller that the other side rings."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyAnswer:
+    """The other side can be heard before it answers: `sdp` is the answer to the caller's offer for now."""
+
+    sdp: Sdp
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +162,9 @@ class InfoAnswered:
 
 LegCommand: TypeAlias = (
     Place
+    | Describe
     | Ring
+    | EarlyAnswer
     | Answer
     | Refuse
     | End
@@ -169,6 +185,26 @@ LegCommand: TypeAlias = (
 @dataclass(frozen=True, slots=True)
 class Rang:
     """The called party is being alerted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """The called party is at `host` (an IP address), and is to be offered what suits that: wants `Describe`.
+
+    Only from a leg that does not know where its party is when it is placed.
+    """
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyAnswered:
+    """The called party can be heard before it answers; `sdp` answers our offer.
+
+    May come several times, also from several devices; what `Answered` brings may differ from all of them.
+    """
+
+    sdp: Sdp
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +270,8 @@ class TransferAsked:
 
 LegEvent: TypeAlias = (
     Rang
+    | Located
+    | EarlyAnswered
     | Answered
     | Refused
     | Confirmed

@@ -2,7 +2,8 @@
 
 Shaped like rtpengine's ng protocol, so that engine can stand in for ours: a description goes in with the
 side it came from, and the description to hand to the other side comes out. Each request is answered by
-`MediaReady` or `MediaRefused` that names it by `request`, except `MediaRelease`, which always works.
+`MediaReady` or `MediaRefused` that names it by `request`, except `MediaRelease`, which always works. A change
+that the other side has to agree to first is answered by `MediaPassOn`, and goes on with `MediaPassedOn`.
 """
 
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class MediaOffer:
     `sdp` is the offer that `side` made; None when it has made none yet (a late offer, or an iChat caller,
     whose description comes with its INVITE after the answer): then the engine offers what it can carry.
     `towards` names the host that the new offer goes to, so that the right local address stands in it.
+
+    Said again, before there is any answer, when that host turns out to be another: the offer is made anew.
     """
 
     request: int
@@ -42,7 +45,11 @@ class MediaOffer:
 
 @dataclass(frozen=True, slots=True)
 class MediaAnswer:
-    """`side` answered the offer made for it; make the answer for the other side."""
+    """`side` answered the offer made for it; make the answer for the other side.
+
+    Said again for each further answer to the same offer: early ones, which may come from several devices, and
+    the last. The latest holds.
+    """
 
     request: int
     side: Side
@@ -73,6 +80,20 @@ class MediaUpdate:
     request: int
     side: Side
     sdp: Sdp
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPassedOn:
+    """`side` was offered what the last `MediaPassOn` wanted; `sdp` is its answer, None if it said no.
+
+    The reply is that of the request which was passed on: `MediaReady`, or `MediaRefused` if it cannot be met
+    without that side. `ending` is how that side refused.
+    """
+
+    request: int
+    side: Side
+    sdp: Sdp | None
+    ending: Ending | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +129,31 @@ class MediaRelease:
 
 
 MediaRequest: TypeAlias = (
-    MediaOffer | MediaAnswer | MediaReoffer | MediaUpdate | MediaCandidate | MediaReplace | MediaRelease
+    MediaOffer
+    | MediaAnswer
+    | MediaReoffer
+    | MediaUpdate
+    | MediaPassedOn
+    | MediaCandidate
+    | MediaReplace
+    | MediaRelease
 )
 
 
 @dataclass(frozen=True, slots=True)
 class MediaReady:
     """The description that request number `request` asked for."""
+
+    request: int
+    sdp: Sdp
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPassOn:
+    """Request number `request`, a `MediaReoffer` or `MediaUpdate`, concerns the other side: offer it `sdp`.
+
+    Wants a `MediaPassedOn`, and nothing else of that request's side before.
+    """
 
     request: int
     sdp: Sdp
@@ -135,4 +174,4 @@ class MediaLost:
     ending: Ending
 
 
-MediaReply: TypeAlias = MediaReady | MediaRefused | MediaLost
+MediaReply: TypeAlias = MediaReady | MediaPassOn | MediaRefused | MediaLost

@@ -20,6 +20,7 @@ from ichat_gw.call.media import (
     MediaAnswer,
     MediaCandidate,
     MediaOffer,
+    MediaPassedOn,
     MediaRefused,
     MediaReoffer,
     MediaReplace,
@@ -56,7 +57,7 @@ class CannotMeet(GatewayError):
         self.ending = Ending(cause, text=text)
 
 
-def refusal(request: Request, error: GatewayError) -> MediaRefused:
+def refusal(request: Request | MediaPassedOn, error: GatewayError) -> MediaRefused:
     """What the bridge is told when `request` ran into `error`."""
     if isinstance(error, CannotMeet):
         ending = error.ending
@@ -224,6 +225,9 @@ class Exchange(Generic[P]):
         side = request.side if isinstance(request, MediaReoffer) else request.side.other
         party = self.parties[side]
         party.towards = asked.towards or party.towards
+        if isinstance(request, MediaOffer) and party.local is not None:
+            # Offered once more, as it is elsewhere than was thought: perhaps from another address of ours.
+            party.opened = party.opened and self._reaches(party.local.address, request.towards)
         return None if party.opened else side
 
     def audio_of(self, side: Side, asked: Asked) -> Audio | None:

@@ -19,6 +19,7 @@ from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.media import (
     MediaLost,
     MediaOffer,
+    MediaPassedOn,
     MediaReady,
     MediaRefused,
     MediaRelease,
@@ -248,15 +249,17 @@ class RelayEngine:
 
     # --- requests -----------------------------------------------------------------------------------------
 
-    def _request(self, handle: str, request: Request, now: float) -> None:
+    def _request(self, handle: str, request: Request | MediaPassedOn, now: float) -> None:
         call = self._calls.get(handle)
         try:
-            if isinstance(request, MediaOffer):
-                if call is not None:
-                    raise CannotMeet(Cause.MEDIA_FAILED, "media has been offered for this call already")
+            if isinstance(request, MediaPassedOn):
+                raise CannotMeet(Cause.MEDIA_FAILED, "nothing was to be passed on")
+            if call is None:
+                if not isinstance(request, MediaOffer):
+                    raise CannotMeet(Cause.MEDIA_FAILED, "no media is reserved for this call")
                 call = self._reserve(handle, now)
-            elif call is None:
-                raise CannotMeet(Cause.MEDIA_FAILED, "no media is reserved for this call")
+            elif isinstance(request, MediaOffer) and call.parties[request.side.other].audio is not None:
+                raise CannotMeet(Cause.MEDIA_FAILED, "the offer for this call has been answered")
         except CannotMeet as error:
             self._out.append(ToCall(handle, refusal(request, error)))
             return
@@ -316,6 +319,8 @@ class RelayEngine:
         """Open the ports of the party that is to get our description."""
         party = call.parties[side]
         address = self._reach.choose(asked.towards, call.exchange.audio_of(side, asked))
+        if party.local is not None:
+            self._circles.remove((party.local.address, party.port))
         call.exchange.give_ports(side, address, party.port)
         self._circles.add((address, party.port), call.exchange, side)
         self._timers.set(call.session, now + self._config.patience)

@@ -11,17 +11,21 @@ from ichat_gw.call.leg import (
     Answer,
     Answered,
     Confirmed,
+    Describe,
     End,
     Ended,
     Info,
     InfoAnswered,
+    Located,
     Party,
     Place,
     Rang,
     Refuse,
     Refused,
     RefuseReoffer,
+    Reoffer,
     Reoffered,
+    ReofferRefused,
     Ring,
 )
 from ichat_gw.ipc.messages import (
@@ -76,14 +80,18 @@ def called() -> Ladder:
     )
 
 
-def connecting() -> Ladder:
+def located() -> Ladder:
     return (
         called()
         .hear(NotifyIChatCallProceeding("h1", FULL), ToBridge(Rang()))
-        .hear(
-            ContinueIChatCall("h1", FULL, BLOB),
-            ToInner(Place("sip:user@192.0.2.7:16402", IDENTITY, "our offer", "ichat-gw", pinned=True)),
-        )
+        .hear(ContinueIChatCall("h1", FULL, BLOB), ToBridge(Located("192.0.2.7")))
+    )
+
+
+def connecting() -> Ladder:
+    return located().hear(
+        Describe("our offer"),
+        ToInner(Place("sip:user@192.0.2.7:16402", IDENTITY, "our offer", "ichat-gw", pinned=True)),
     )
 
 
@@ -103,6 +111,20 @@ def test_an_ichat_client_gives_application_data_and_takes_none() -> None:
     ladder.hear(Info(3, "INFO", "", b""), ToBridge(InfoAnswered(3, 200)))
     calling = Ladder(CallingIChat("h2", NotifyIChatCallRequest("72@gw", FULL, "r", BLOB)))
     calling.hear(Info(4, "MESSAGE", "text/plain", b"x"), ToBridge(InfoAnswered(4, 415)))
+
+
+def test_an_ichat_client_is_sent_no_reinvite() -> None:
+    unsafe = Ending(Cause.NOT_ACCEPTABLE, 488, "an iChat client cannot be told of other media during a call")
+    ladder = connecting().hear(FromInner(Answered("its")), ToBridge(Answered("its")))
+    ladder.hear(Reoffer("moved"), ToBridge(ReofferRefused(unsafe)))
+    calling = Ladder(CallingIChat("h2", NotifyIChatCallRequest("72@gw", FULL, "r", BLOB)))
+    calling.hear(Reoffer("moved"), ToBridge(ReofferRefused(unsafe)))
+
+
+def test_the_caller_gives_up_before_the_offer_for_ichat_is_made() -> None:
+    ladder = located().hear(ConnectorLost()).hear(End(HANGUP), CANCEL)
+    ladder.hear(Describe("our offer"))
+    assert ladder.leg.state is State.OVER
 
 
 def test_a_second_device_that_rings_is_not_told_twice() -> None:
@@ -140,7 +162,8 @@ def test_an_ipv6_client_is_invited_at_a_bracketed_address() -> None:
     blob = encode([ConnectRecord("en0", ip_address("2001:db8::1"), 16402)])
     leg = CalledIChat("h1", USER, CALLING, IChatConfig(IDENTITY, prefer_ipv6=True, ipv6_available=True))
     leg.receive(Place("xmpp:" + USER, Party("sip:1555@phones"), "o"), 0.0)
-    (command,) = leg.receive(ContinueIChatCall("h1", FULL, blob), 0.0)
+    assert leg.receive(ContinueIChatCall("h1", FULL, blob), 0.0) == [ToBridge(Located("2001:db8::1"))]
+    (command,) = leg.receive(Describe("o6"), 0.0)
     assert isinstance(command, ToInner)
     assert isinstance(command.command, Place)
     assert command.command.target == "sip:user@[2001:db8::1]:16402"

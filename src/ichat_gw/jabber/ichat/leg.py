@@ -20,19 +20,23 @@ from ichat_gw.call.leg import (
     Answer,
     Answered,
     Confirmed,
+    Describe,
     End,
     Ended,
     Info,
     InfoAnswered,
     LegCommand,
     LegEvent,
+    Located,
     Party,
     Place,
     Rang,
     Refuse,
     Refused,
     RefuseReoffer,
+    Reoffer,
     Reoffered,
+    ReofferRefused,
     Sdp,
 )
 from ichat_gw.ipc.messages import (
@@ -126,6 +130,8 @@ class State(Enum):
     """The negotiation runs: `vc:request` is out (called) or in (calling)."""
     ACCEPTED = "accepted"
     """Calling only: we said `vc:response` 0; the client's INVITE is awaited."""
+    LOCATED = "located"
+    """Called only: the client has accepted and named its address; the offer that suits it is awaited."""
     CONNECTING = "connecting"
     """The INVITE is on its way; no 200 or ACK yet."""
     TALKING = "talking"
@@ -137,6 +143,17 @@ class State(Enum):
 def _not_taken(info: Info) -> IChatCommand:
     """An iChat client takes no application data; what has no body only asks whether it is there."""
     return ToBridge(InfoAnswered(info.number, 415 if info.body else 200))
+
+
+def _not_understood(event: Info | Reoffer) -> list[IChatCommand]:
+    """What an iChat client is never sent.
+
+    COMPAT iChat: no re-INVITE was ever sent to one, not even for a phone's hold; nobody knows what it does.
+    """
+    if isinstance(event, Info):
+        return [_not_taken(event)]
+    unsafe = Ending(Cause.NOT_ACCEPTABLE, 488, "an iChat client cannot be told of other media during a call")
+    return [ToBridge(ReofferRefused(unsafe))]
 
 
 def _pass_on(event: IChatEvent) -> list[IChatCommand]:
@@ -159,7 +176,7 @@ class CalledIChat:
         self._user = user
         self._calling_jid = calling_jid
         self._config = config
-        self._offer: Sdp | None = None
+        self._target = ""
         self._hops = 70
         self._rang = False
 
@@ -173,13 +190,15 @@ class CalledIChat:
 
     def receive(self, event: IChatEvent, now: float) -> list[IChatCommand]:
         """Hear the bridge, the connector or the inner session."""
-        if isinstance(event, Info):
-            return [_not_taken(event)]
+        if isinstance(event, Info | Reoffer):
+            return _not_understood(event)
         match self.state:
             case State.NEW:
                 return self._begin(event)
             case State.ASKED:
                 return self._negotiate(event)
+            case State.LOCATED:
+                return self._invite(event)
             case State.CONNECTING:
                 return self._connect(event)
             case State.TALKING:
@@ -193,8 +212,8 @@ class CalledIChat:
 
     def _begin(self, event: IChatEvent) -> list[IChatCommand]:
         match event:
-            case Place(offer=offer, max_forwards=hops):
-                self._offer, self._hops = offer, hops
+            case Place(max_forwards=hops):
+                self._hops = hops
                 self.state = State.ASKED
                 return [ToConnector(InitiateIChatCall(self._user, self._calling_jid, self.handle))]
             case End():
@@ -211,7 +230,7 @@ class CalledIChat:
             case ContinueIChatCall(blob=""):
                 return self._refused(Ending(Cause.DECLINED))
             case ContinueIChatCall(blob=blob):
-                return self._invite(blob)
+                return self._locate(blob)
             case NotifyIChatCallFailed(status=status, text=text):
                 return self._refused(Ending.from_status(status, text))
             case ConnectorLost():
@@ -221,7 +240,7 @@ class CalledIChat:
                 return [self._cancel()]
         return []
 
-    def _invite(self, blob: str) -> list[IChatCommand]:
+    def _locate(self, blob: str) -> list[IChatCommand]:
         try:
             record = choose(
                 decode(blob),
@@ -233,16 +252,27 @@ class CalledIChat:
             return [self._cancel(), *self._refused(Ending(Cause.NO_USABLE_ADDRESS, text=str(error)))]
         if record is None:
             return [self._cancel(), *self._refused(Ending(Cause.NO_USABLE_ADDRESS))]
-        self.state = State.CONNECTING
-        place = Place(
-            target=_uri_of(record),
-            caller=self._config.identity,
-            offer=self._offer,
-            contact_user=self._config.contact_user,
-            pinned=True,
-            max_forwards=self._hops,
-        )
-        return [ToInner(place)]
+        self.state = State.LOCATED
+        self._target = _uri_of(record)
+        return [ToBridge(Located(str(record.address)))]
+
+    def _invite(self, event: IChatEvent) -> list[IChatCommand]:
+        match event:
+            case Describe(offer):
+                self.state = State.CONNECTING
+                place = Place(
+                    target=self._target,
+                    caller=self._config.identity,
+                    offer=offer,
+                    contact_user=self._config.contact_user,
+                    pinned=True,
+                    max_forwards=self._hops,
+                )
+                return [ToInner(place)]
+            case End():
+                self.state = State.OVER
+                return [self._cancel()]
+        return []
 
     def _connect(self, event: IChatEvent) -> list[IChatCommand]:
         match event:
@@ -336,8 +366,8 @@ class CallingIChat:
 
     def receive(self, event: IChatEvent, now: float) -> list[IChatCommand]:
         """Hear the bridge, the connector or the inner session."""
-        if isinstance(event, Info):
-            return [_not_taken(event)]
+        if isinstance(event, Info | Reoffer):
+            return _not_understood(event)
         match self.state:
             case State.ASKED:
                 return self._asked(event, now)
