@@ -131,7 +131,11 @@ class CallRecord(_Value, frozen=True, kw_only=True):
     cause: str
     """The name of a cause of `ichat_gw.call.cause`, such as `HANGUP` or `NO_ANSWER`."""
     verdict: str
-    """Who ended it and why, and what was wrong with the audio if anything was: one sentence for each."""
+    """Who ended it and why, and what was wrong with the audio if anything was: one sentence."""
+    remedy: str = ""
+    """What to do about it; "" when there is nothing to do."""
+    code: str = ""
+    """The name of the verdict: a row of the table in `ichat_gw.ops.verdict`."""
     ended_by: Literal["caller", "callee", "gateway"]
     status: int | None = None
     """The SIP status that it ended with, as received."""
