@@ -113,7 +113,7 @@ def server(directory: Path, **settings: str) -> tuple[Server, int]:
     } | settings
     config = directory / "ichat-gw.config"
     config.write_text("".join(f"{name} = {value}\n" for name, value in written.items()))
-    return Server(load(config).settings, directory), port
+    return Server(load(config)), port
 
 
 async def asked(port: int) -> bytes:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ichat_gw.cli import run
+from ichat_gw.app.reload import configure_log
 from ichat_gw.config.load import load
 from ichat_gw.ops import logging, redact
 
@@ -34,7 +34,7 @@ def test_no_secret_of_the_configuration_reaches_the_log(
         "LogLevel = DEBUG",
     ]
     Path("ichat-gw.config").write_text("\n".join(lines))
-    run.configure_log(load())
+    configure_log(load().settings)
     log = logging.get_logger("test")
     for secret in SECRETS:
         log.info("saying it", text=f"this is the {secret}, really")

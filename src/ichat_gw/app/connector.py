@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,7 +15,7 @@ from ichat_gw.app.connector_start import ConnectorStart
 from ichat_gw.app.parent import parent_gone
 from ichat_gw.clock import Alarm
 from ichat_gw.ipc.channel import PeerLost
-from ichat_gw.ipc.messages import VERSION, Hello, Log, Message, Stop
+from ichat_gw.ipc.messages import VERSION, Configure, Hello, Log, Message, Stop
 from ichat_gw.ipc.net.udp import UdpLink
 from ichat_gw.ipc.seal import Role, SendRefused
 from ichat_gw.jabber.connector import Connector
@@ -37,7 +38,7 @@ from ichat_gw.jabber.net.store import SqliteStore
 from ichat_gw.jabber.settings import ConnectorConfig
 from ichat_gw.jabber.store import StoreError
 from ichat_gw.ops import wire
-from ichat_gw.ops.logging import DEBUG, get_logger
+from ichat_gw.ops.logging import DEBUG, configure, get_logger
 
 FLUSH_SECONDS = 0.5
 """How long the last messages to the gateway may take."""
@@ -144,6 +145,8 @@ class ConnectorServer:
                 log.err("the gateway is of another release", theirs=message.version, ours=VERSION)
                 self._stop.set()
             return
+        if isinstance(message, Configure):
+            configure(message.log_level, form="json", console=sys.stdout)
         self._feed(message)
 
     def _gateway_lost(self, lost: PeerLost) -> None:

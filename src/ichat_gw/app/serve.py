@@ -8,11 +8,11 @@ import asyncio
 import contextlib
 import errno
 import json
+import os
 import re
 import secrets
 import signal
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from random import SystemRandom
 
 from ichat_gw import __version__
@@ -34,11 +34,13 @@ from ichat_gw.app.events import (
     Note,
     StopGateway,
 )
-from ichat_gw.app.gateway import Gateway
+from ichat_gw.app.gateway import Gateway, Reconfigure
 from ichat_gw.app.local_addresses import address_towards, usable_addresses
 from ichat_gw.app.programs import find_program
+from ichat_gw.app.reload import Reloader, connector, gateway_machine
 from ichat_gw.app.sd_notify import ServiceNotifier
 from ichat_gw.clock import Alarm
+from ichat_gw.config.load import Loaded, load
 from ichat_gw.config.table import Settings
 from ichat_gw.ipc.channel import PeerLost
 from ichat_gw.ipc.messages import VERSION, Hello, InitiateIChatCall, Message, NotifyIChatCallFailed
@@ -50,6 +52,7 @@ from ichat_gw.media.net.relay import RelayProcess
 from ichat_gw.media.relay_engine import RelayEngine
 from ichat_gw.media.relay_messages import Started
 from ichat_gw.ops import wire
+from ichat_gw.ops.api import ReloadReply
 from ichat_gw.ops.logging import DEBUG, get_logger, log_as
 from ichat_gw.sip.events import Lookup, Received, Resolved, Send, SendFailed
 from ichat_gw.sip.net.transports import Transports
@@ -64,15 +67,27 @@ a minute after its death there are to be calls again, whatever happened before."
 CONNECTOR_STOP = StopTimes(ask=1.5, terminate=0.5, kill=0.5)
 """The connector has been told to stop by then; all in all below the five seconds that a stop may take."""
 
+HANG_UP: signal.Signals | None = getattr(signal, "SIGHUP", None)
+"""There is none on Windows."""
+
 log = get_logger(__name__)
 
 
 class Server:
-    """One running gateway. `settings` have been checked; `directory` is where the configuration lies."""
+    """One running gateway, with the configuration `loaded`.
 
-    def __init__(self, settings: Settings, directory: Path) -> None:
-        self._settings = settings
-        self._directory = directory
+    `read` reads it again, with the flags of the command line, for a reload; None: the file alone is read.
+    """
+
+    def __init__(self, loaded: Loaded, read: Callable[[], Loaded] | None = None) -> None:
+        settings = loaded.settings
+        self._directory = loaded.path.parent
+        self.reloader = Reloader(
+            loaded,
+            read or (lambda: load(loaded.path)),
+            (self._prepare_transports, gateway_machine(self._feed), connector(self._tell_connector)),
+        )
+        self._has_terminal = _has_terminal()
         self._connector_path = find_program(settings.ichat_jabber_connector_path, "IchatJabberConnectorPath")
         self._gateway = _machine(settings)
         self._stop = asyncio.Event()
@@ -101,9 +116,23 @@ class Server:
         """End `run`, in order; may be called again."""
         self._stop.set()
 
+    def reload(self) -> ReloadReply:
+        """Read the configuration again; what may change while calls are up is in force when it returns."""
+        self._notifier.reloading()
+        reply = self.reloader.reload()
+        self._notifier.ready()
+        return reply
+
+    def _hang_up(self) -> None:
+        """SIGHUP: reload, as a daemon does; but when the terminal that we were started at is gone, leave."""
+        if self._has_terminal and not _has_terminal():
+            self.stop()
+        else:
+            self.reload()
+
     async def run(self) -> None:
         """Serve until `stop` or SIGTERM or SIGINT. Raises GatewayError when a port cannot be had."""
-        settings = self._settings
+        settings = self.reloader.settings
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._alarm = Alarm(loop.call_at, self._wake)
@@ -123,6 +152,8 @@ class Server:
                 on_lost=self._connector_lost,
                 on_dropped=lambda reason, text: log.debug("ipc datagram dropped", reason=reason, text=text),
             )
+            if HANG_UP is not None:
+                loop.add_signal_handler(HANG_UP, self._hang_up)
             async with asyncio.TaskGroup() as group:
                 relays = [group.create_task(relay.run()) for relay in self._relays]
                 connector = group.create_task(self._connector.run())
@@ -145,6 +176,8 @@ class Server:
                 await self._transports.close()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+            if HANG_UP is not None:
+                loop.remove_signal_handler(HANG_UP)
             self._notifier.close()
         log.info("stopped")
 
@@ -155,6 +188,10 @@ class Server:
                 self._notifier.alive()
                 await asyncio.sleep(within / 2)
 
+    def _prepare_transports(self, settings: Settings) -> Callable[[], None]:
+        assert self._transports is not None
+        return self._transports.prepare(transport_config(settings))
+
     async def _say_goodbye(self) -> None:
         log.info("stopping", calls=len(self._gateway.calls))
         self._feed(StopGateway())
@@ -163,7 +200,7 @@ class Server:
 
     # --- in -----------------------------------------------------------------------------------------------
 
-    def _feed(self, event: GatewayEvent) -> None:
+    def _feed(self, event: GatewayEvent | Reconfigure) -> None:
         with self._surviving(type(event).__name__):
             self._do(self._gateway.receive(event, self._loop.time()))
 
@@ -213,7 +250,7 @@ class Server:
             return
         if not self._gateway.door.jabber_online:
             # A service manager need not wait for it, nor start us again because it is away.
-            settings = self._settings
+            settings = self.reloader.settings
             where = f"{settings.jabber_server}:{settings.jabber_component_port}"
             self._notifier.ready(f"waiting for the XMPP server at {where}")
             return
@@ -227,7 +264,7 @@ class Server:
 
     def _start_document(self) -> ConnectorStart:
         """A new key for each run, so that nothing said in the last one means anything in this."""
-        settings = self._settings
+        settings = self.reloader.settings
         key = secrets.token_bytes(32)
         assert self._link is not None
         self._link.begin(key)
@@ -309,6 +346,15 @@ class Server:
                     log_as(log, level, event, **bound)
                 case Statistics():
                     pass  # nobody asks for them yet
+
+
+def _has_terminal() -> bool:
+    """Whether there is a terminal that somebody who started us by hand sits at."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _machine(settings: Settings) -> Gateway:

@@ -20,6 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run_command(arguments)
     for number in STOP_SIGNALS:
         signal.signal(number, _leave)  # until `Server.run` takes them
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload of what is being loaded
     # A command needs none of this; and the signals are ours before the longest part of the start.
     from ichat_gw.cli.run import run_gateway
 

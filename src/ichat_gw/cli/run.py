@@ -3,9 +3,10 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ichat_gw.app.loop import loop_factory, settle_garbage_collector
+from ichat_gw.app.reload import configure_log
 from ichat_gw.app.serve import Server
 from ichat_gw.cli.commands import COMMANDS
 from ichat_gw.cli.exits import Exit
@@ -13,7 +14,7 @@ from ichat_gw.config.load import Loaded, load
 from ichat_gw.config.problem import ConfigError, Problem
 from ichat_gw.config.source import flag_parser, overrides_of
 from ichat_gw.errors import GatewayError
-from ichat_gw.ops import logging, redact
+from ichat_gw.ops import logging
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -23,8 +24,9 @@ def run_gateway(arguments: Sequence[str]) -> int:
     flags = flag_parser(commands=[(command.name, command.summary) for command in COMMANDS]).parse_args(
         arguments
     )
+    overrides = overrides_of(flags)
     try:
-        loaded = load(flags.config, overrides_of(flags))
+        loaded = load(flags.config, overrides)
     except ConfigError as error:
         _warn(error.warnings)
         for line in str(error).splitlines():
@@ -32,7 +34,7 @@ def run_gateway(arguments: Sequence[str]) -> int:
         return Exit.WRONG
     _warn(loaded.warnings)
     try:
-        configure_log(loaded)
+        configure_log(loaded.settings)
     except GatewayError as error:
         print(f"ichat-gw: {error}", file=sys.stderr)
         return Exit.FAILED
@@ -40,7 +42,7 @@ def run_gateway(arguments: Sequence[str]) -> int:
     try:
         settle_garbage_collector()
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(_serve(loaded))
+            runner.run(_serve(loaded, lambda: load(flags.config, overrides)))
     except GatewayError as error:
         log.crit("the gateway cannot go on", text=str(error))
         print(f"ichat-gw: {error}", file=sys.stderr)
@@ -54,9 +56,9 @@ def run_gateway(arguments: Sequence[str]) -> int:
     return Exit.OK
 
 
-async def _serve(loaded: Loaded) -> None:
+async def _serve(loaded: Loaded, read: Callable[[], Loaded]) -> None:
     try:
-        await Server(loaded.settings, loaded.path.parent).run()
+        await Server(loaded, read).run()
     finally:
         for number in STOP_SIGNALS:
             # Everything is over; a second signal must not make another end of an orderly one.
@@ -66,18 +68,3 @@ async def _serve(loaded: Loaded) -> None:
 def _warn(warnings: Iterable[Problem]) -> None:
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
-
-
-def configure_log(loaded: Loaded) -> None:
-    """Write the log as the settings say, and no secret of theirs into it."""
-    settings = loaded.settings
-    passwords = (credentials.password for credentials in settings.sip_credentials)
-    for secret in (settings.jabber_component_password, settings.tls_private_key_pass_phrase, *passwords):
-        redact.register_secret(secret.get_secret_value() if secret else "")
-    logging.configure(
-        settings.log_level.value,
-        str(settings.log_filename),
-        max_lines=settings.log_file_max_lines,
-        count=settings.log_file_count,
-        form=settings.log_format.value,
-    )

@@ -177,6 +177,18 @@ class Hello(_Message, frozen=True):
     version: int
 
 
+class Configure(_Message, frozen=True):
+    """Gateway to connector: the settings have changed. What has begun goes on as it began.
+
+    In the words of the settings: milliseconds, seconds, the name of a LogLevel.
+    """
+
+    proceeding_timeout_ms: int
+    ping_seconds: float
+    numbers_reachable: bool
+    log_level: str
+
+
 class JabberConnection(_Message, frozen=True):
     """Connector to gateway: the component connection to the XMPP server came up or went down.
 
@@ -217,6 +229,7 @@ Message: TypeAlias = (
     | CheckSubscription
     | SendSubscriptionResponse
     | Hello
+    | Configure
     | JabberConnection
     | Log
     | Stop

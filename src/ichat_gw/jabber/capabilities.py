@@ -48,12 +48,12 @@ class Capabilities:
         self._version = stanza.version(NAME, config.version)
         self._wall_clock = wall_clock
         self._began = began
-        # The first type is the original's and stands in no registry; a category must have one.
-        identities = [("server", NAME, NAME), ("gateway", "sip", NAME)]
-        if config.numbers_reachable:
-            identities.append(("gateway", "pstn", NAME))
-        self._component = stanza.disco_info(identities, [*_MANNERS, xmlns.GATEWAY])
+        self._component = _component_info(config.numbers_reachable)
         self._control_info = stanza.disco_info([("client", "bot", NAME)], _MANNERS)
+
+    def reconfigure(self, numbers_reachable: bool) -> None:
+        """Say from now on that telephone numbers can be called, or do not."""
+        self._component = _component_info(numbers_reachable)
 
     def answer(self, iq: Element, query: Element | None, now: float) -> str:
         """The stanza that answers `iq`, a get or set with a `from`, whose payload is `query`."""
@@ -126,3 +126,11 @@ class Capabilities:
         except InvalidJid:
             return stanza.error(to, from_, id_, "not-acceptable", "modify")
         return stanza.result(to, from_, id_, stanza.gateway_jid(str(found)))
+
+
+def _component_info(numbers_reachable: bool) -> str:
+    # The first type is the original's and stands in no registry; a category must have one.
+    identities = [("server", NAME, NAME), ("gateway", "sip", NAME)]
+    if numbers_reachable:
+        identities.append(("gateway", "pstn", NAME))
+    return stanza.disco_info(identities, [*_MANNERS, xmlns.GATEWAY])

@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element
 from ichat_gw.ipc.messages import (
     AcceptIChatCall,
     CancelIChatCall,
+    Configure,
     Hello,
     InitiateIChatCall,
     JabberConnection,
@@ -213,6 +214,11 @@ class Connector:
                 return self._subscriptions.checked(from_, to, allowed)
             case Hello():
                 return self._greet_gateway()
+            case Configure():
+                self._keepalive.reconfigure(message.ping_seconds, now)
+                self._capabilities.reconfigure(message.numbers_reachable)
+                self._calls_to.reconfigure(message.proceeding_timeout_ms)
+                return []
             case Stop():
                 return self._stop(now)
             case _:

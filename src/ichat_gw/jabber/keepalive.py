@@ -24,6 +24,14 @@ class Keepalive:
         self._at: float | None = None
         self._pinged = False
 
+    def reconfigure(self, ping_seconds: float, now: float) -> None:
+        """Ping so often from now on; 0: never."""
+        self._interval = ping_seconds
+        if ping_seconds <= 0:
+            self.stream_down()
+        elif not self._pinged:
+            self._at = now + ping_seconds
+
     def stream_up(self, now: float) -> None:
         """Begin."""
         self._pinged = False

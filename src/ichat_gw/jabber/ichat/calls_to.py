@@ -196,6 +196,10 @@ class CallsToIChat:
             Action.CANCEL_WINNER: self._cancel_winner,
         }
 
+    def reconfigure(self, proceeding_timeout_ms: int) -> None:
+        """Look for the client of a user who is called so long from now on, in milliseconds."""
+        self._window = proceeding_timeout_ms / 1000
+
     def __len__(self) -> int:
         return len(self._by_handle)
 

@@ -57,6 +57,11 @@ class Dns:
         self._cache = DnsCache()
         self._asking: dict[Question, asyncio.Task[Answer]] = {}
 
+    def use(self, servers: tuple[str, ...]) -> None:
+        """Ask other servers from now on (none: those of the operating system), and believe no old answers."""
+        if servers != self._servers:
+            self._servers, self._resolver, self._cache = servers, None, DnsCache()
+
     async def ask(self, question: Question) -> Answer:
         """Answer a question; never raises, and takes at most about twice `seconds`."""
         addresses = self._hosts.addresses(question.name)

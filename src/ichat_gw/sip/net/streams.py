@@ -241,6 +241,10 @@ class Streams:
             sock.close()
             raise
 
+    def use(self, tls: TlsContexts) -> None:
+        """Show another certificate, and trust other roots, on connections that are made from now on."""
+        self._tls = tls
+
     # --- connecting ---------------------------------------------------------------------------------------
 
     def send(self, command: Send) -> None:

@@ -63,6 +63,7 @@ class Transports:
         self._loop = asyncio.get_running_loop()
         self._deliver = deliver
         offered = ("UDP", "TCP", "TLS") if tls_port is not None else ("UDP", "TCP")
+        self._dns = dns
         self._resolver = Resolver(dns, offered, self._flow_to, deliver, chance)
 
     @classmethod
@@ -113,6 +114,23 @@ class Transports:
             raise
         dns = dns or Dns(config.dns_servers)
         return cls(udp, streams, neighbourhood, tls_port if tls else None, deliver, dns, chance)
+
+    # --- other settings -----------------------------------------------------------------------------------
+
+    def prepare(self, config: TransportConfig) -> Callable[[], None]:
+        """Read what `config` names; call what is returned to put it in force, for what is begun after that.
+
+        That is the files of TLS, if TLS is open and is to stay so, and the DNS servers. Addresses and ports
+        stay as they are. Raises TlsMisconfigured.
+        """
+        tls = load_tls(config.tls) if self._tls_port is not None else None
+
+        def use() -> None:
+            if tls is not None:
+                self._streams.use(tls)
+            self._dns.use(config.dns_servers)
+
+        return use
 
     # --- what is open -------------------------------------------------------------------------------------
 
