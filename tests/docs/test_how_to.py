@@ -1,10 +1,12 @@
-"""The configurations that the how-to pages show, in the real servers, with real calls."""
+"""What the how-to pages show, for real: servers with the lines shown, commands as written, calls."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from docs.pages import block, substitute
+from docs.pages import DOCS, block, blocks, substitute
+from ichat_gw.config.load import load
 from peers import flows
 from peers.audio import samples_of, stream_pcmu
 from peers.baresip import Baresip
@@ -12,11 +14,11 @@ from peers.ejabberd import PrivateEjabberd
 from peers.gateway import GatewayProcess
 from peers.ichat import SimulatedIChat
 from peers.kamailio import PrivateKamailio
+from peers.ports import accepts_tcp
 from peers.prosody import PrivateProsody
 from peers.stage import Stage
 from peers.xmpp_server import XmppServer
 
-pytestmark = pytest.mark.e2e
 SECRET = "choose-a-long-password"
 
 
@@ -64,6 +66,7 @@ class EjabberdOfThePage(PrivateEjabberd):
         config.write_text(text[:begin] + shown + text[end:])
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("page", "server"),
     [("how-to/prosody.md", ProsodyOfThePage), ("how-to/ejabberd.md", EjabberdOfThePage)],
@@ -105,6 +108,7 @@ class KamailioOfThePage(PrivateKamailio):
         return f'modparam("jsonrpcs", "transport", 4)\nmodparam("jsonrpcs", "dgram_socket", "{address}")\n'
 
 
+@pytest.mark.e2e
 async def test_kamailio_as_shown(tmp_path: Path) -> None:
     prosody = PrivateProsody(tmp_path / "prosody")
     kamailio = KamailioOfThePage(tmp_path / "kamailio", {})
@@ -152,3 +156,66 @@ async def test_kamailio_as_shown(tmp_path: Path) -> None:
         gateway.destroy()
         await kamailio.stop_async()
         await prosody.stop_async()
+
+
+TLS = "how-to/tls.md"
+
+
+def sh(commands: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run a block of shell commands."""
+    return subprocess.run(
+        ["sh", "-e", "-c", commands], cwd=directory, capture_output=True, text=True, check=False, timeout=30
+    )
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("require", [False, True], ids=["any client", "clients with a certificate"])
+async def test_certificates_as_shown(tmp_path: Path, require: bool) -> None:
+    gateway = GatewayProcess(tmp_path, PrivateProsody(tmp_path / "not started"), 0)
+    for commands in (block(TLS, "sh", "-x509 -newkey"), block(TLS, "sh", "openssl x509 -req")):
+        made = sh(commands, tmp_path)
+        assert made.returncode == 0, made.stderr
+    shown, _ = settings_of(block(TLS, "ini", "RequireClient") if require else "")
+    gateway.settings |= {"TLSDomainName": "gw.example.org"} | shown
+    gateway.start(ready=False)
+    try:
+        port = int(gateway.settings["TLSPort"])
+        await gateway.program.until_ready(lambda: accepts_tcp(port), 10)
+        # The name leads here, to a port of this test.
+        ask = substitute(
+            block(TLS, "sh", "s_client"), {"-connect gw.example.org:5071": f"-connect 127.0.0.1:{port}"}
+        )
+        ours = "-cert domain_cert_gw.example.org.pem -key domain_key_gw.example.org.pem "
+        verified = sh(substitute(ask, {"-brief": ours + "-brief"}) if require else ask, tmp_path)
+        assert "Verification: OK" in verified.stderr
+        if require:
+            # In TLS 1.2 a client hears of it while it still shakes hands.
+            refused = sh(substitute(ask, {"-brief": "-tls1_2 -brief"}), tmp_path)
+            assert refused.returncode != 0
+            assert "Verification: OK" not in refused.stderr
+    finally:
+        gateway.destroy()
+
+
+NECESSARY = """
+JabberServer = 127.0.0.1
+JabberComponentName = ichat-gw.jabber.example.org
+JabberComponentPassword = choose-a-long-password
+JabberControlUsername = control
+TranslationPattern = ^xmpp:(.*)@ichat-gw
+TranslationOutput = sip:$1@phones.example.org
+"""
+
+
+@pytest.mark.parametrize("page", sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")))
+def test_the_settings_shown_exist_and_have_proper_values(page: str, tmp_path: Path) -> None:
+    for number, shown in enumerate(b for b in blocks(page) if b.language == "ini" and b.text[0] != "["):
+        config = tmp_path / f"{number}.config"
+        # Certificates are files that must be there.
+        text = "".join(
+            line for line in shown.text.splitlines(keepends=True) if "/" not in line or ".pem" not in line
+        )
+        text = text.replace("root_cert_example.pem", str(config))
+        rest = (line for line in NECESSARY.splitlines(keepends=True) if line.split(" ")[0] not in text)
+        config.write_text(text + "".join(rest))
+        assert not load(config).warnings, f"{page}:{shown.line}"
