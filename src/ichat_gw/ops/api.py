@@ -60,6 +60,12 @@ class MediaState(_Value, frozen=True, kw_only=True):
     """Since the party's last packet; null when there was none."""
     source: str | None = None
     """Where its RTP is accepted from: `192.0.2.1:4000` or `[2001:db8::1]:4000`."""
+    heard_loss: float | None = None
+    """The share of packets lost on the way to the party, 0 to 1, says its RTCP; null: it says nothing."""
+    heard_jitter_ms: float | None = None
+    """The jitter of what reaches the party, says its RTCP, in milliseconds."""
+    round_trip_ms: float | None = None
+    """From us to the party and back, says its RTCP, in milliseconds."""
 
     @property
     def loss(self) -> float:
@@ -93,8 +99,6 @@ class LiveCall(_Value, frozen=True, kw_only=True):
     setup_seconds: float | None = None
     """From its beginning until the called party rang, or answered without ringing."""
     answered: datetime | None = None
-    worker: int | None = None
-    """The number of the relay worker that carries its audio."""
 
 
 class Calls(_Value, frozen=True, kw_only=True):
@@ -230,19 +234,20 @@ class ProcessState(_Value, frozen=True, kw_only=True):
     """How its last run ended; "" when none has."""
 
 
-class WorkerState(_Value, frozen=True, kw_only=True):
-    """A relay worker."""
+class MediaPartState(_Value, frozen=True, kw_only=True):
+    """A part of what moves audio: a relay worker, or an rtpengine."""
 
-    number: int
+    name: str
+    """`relay worker 0`, or `rtpengine 192.0.2.1:2223`."""
     running: bool
     since: datetime
     pid: int | None = None
     loop: str = ""
-    """Which loop moves its packets: `compiled` or `python`."""
+    """Which loop moves a worker's packets: `compiled` or `python`; "" while there is none."""
     calls: int = 0
     restarts: int = 0
     text: str = ""
-    """How its last run ended; "" when none has."""
+    """What was heard of it last: how it was lost."""
 
 
 class SipTargetState(_Value, frozen=True, kw_only=True):
@@ -277,7 +282,7 @@ class Status(_Value, frozen=True, kw_only=True):
     now: datetime
     uptime_seconds: float
     ready: bool
-    """Whether calls can be taken: online at the XMPP server, all relay workers running, not stopping."""
+    """Whether calls can be taken: online at the XMPP server, the media engine working, not stopping."""
     not_ready: tuple[str, ...] = ()
     """What is missing for that, a phrase each."""
     calls: int = 0
@@ -291,7 +296,9 @@ class Status(_Value, frozen=True, kw_only=True):
     """The SIP sockets: `UDP 0.0.0.0:5070`."""
     jabber: JabberState
     connector: ProcessState
-    workers: tuple[WorkerState, ...] = ()
+    media_engine: str = "builtin"
+    """`builtin` or `rtpengine`."""
+    media: tuple[MediaPartState, ...] = ()
     sip_targets: tuple[SipTargetState, ...] = ()
     totals: Totals = Totals()
 

@@ -45,7 +45,7 @@ class Metric:
 _DIRECTION = ("direction", "`to_sip`: an XMPP user calls a phone; `to_xmpp`: a phone calls an XMPP user")
 _NETWORK = ("network", "whose packets: `sip`, those of the phone, or `xmpp`, those of the user's client")
 _WAY = ("way", "`received` from the party, or `sent` to it")
-_WORKER = ("worker", "the number of the relay worker, from 0")
+_PART = ("part", "`relay worker 0` and so on, or `rtpengine` and its address")
 
 _DELAYS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
 _DURATIONS = (5.0, 15.0, 30.0, 60.0, 180.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0)
@@ -167,18 +167,18 @@ CONNECTOR = Metric("ichat_gw_connector_up", Kind.GAUGE, "1 while the connector p
 CONNECTOR_RESTARTS = Metric(
     "ichat_gw_connector_restarts_total", Kind.COUNTER, "How often the connector had to be started again."
 )
-WORKER = Metric(
-    "ichat_gw_relay_worker_up",
+MEDIA = Metric(
+    "ichat_gw_media_up",
     Kind.GAUGE,
-    "1 while the relay worker runs.",
-    (_WORKER, ("loop", "which loop moves its packets: `compiled` or `python`; blank while it does not run")),
+    "1 while this part of the media engine works.",
+    (_PART, ("loop", "which loop moves a relay worker's packets: `compiled` or `python`; else blank")),
 )
-WORKER_CALLS = Metric("ichat_gw_relay_worker_calls", Kind.GAUGE, "Calls on the relay worker.", (_WORKER,))
-WORKER_RESTARTS = Metric(
-    "ichat_gw_relay_worker_restarts_total",
+MEDIA_CALLS = Metric("ichat_gw_media_calls", Kind.GAUGE, "Calls on this part of the media engine.", (_PART,))
+MEDIA_LOST = Metric(
+    "ichat_gw_media_lost_total",
     Kind.COUNTER,
-    "How often a relay worker had to be started again.",
-    (_WORKER,),
+    "How often this part of the media engine was lost: a relay worker that died is started again at once.",
+    (_PART,),
 )
 TARGETS = Metric(
     "ichat_gw_sip_targets",
@@ -222,9 +222,9 @@ METRICS = (
     JABBER_LOST,
     CONNECTOR,
     CONNECTOR_RESTARTS,
-    WORKER,
-    WORKER_CALLS,
-    WORKER_RESTARTS,
+    MEDIA,
+    MEDIA_CALLS,
+    MEDIA_LOST,
     TARGETS,
     TURNED_AWAY,
     ERRORS,

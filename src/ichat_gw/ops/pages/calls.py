@@ -141,7 +141,6 @@ def _live_facts(call: LiveCall) -> Html:
             ("Answered", moment(call.answered)),
             ("Caller at", call.caller.host or NONE),
             ("Callee at", call.callee.host or NONE),
-            ("Relay worker", NONE if call.worker is None else call.worker),
         )
     )
 

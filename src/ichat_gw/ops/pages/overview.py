@@ -122,21 +122,14 @@ def _parts(status: Status) -> Iterator[tuple[str, tuple[object, ...]]]:
             "Connector",
             runs,
             moment(connector.since),
-            _process(connector.pid, connector.restarts, connector.text),
+            joined(_process(connector.pid, connector.restarts, connector.text), ", "),
         ),
     )
-    for worker in status.workers:
-        runs = pill("good", "running") if worker.running else pill("bad", "not running")
-        detail = joined(
-            part
-            for part in (
-                fill("{loop} loop, {calls}", loop=worker.loop, calls=plural(worker.calls, "call"))
-                if worker.loop
-                else "",
-                _process(worker.pid, worker.restarts, worker.text),
-            )
-        )
-        yield f"worker-{worker.number}", (f"Relay worker {worker.number}", runs, moment(worker.since), detail)
+    for part in status.media:
+        runs = pill("good", "running") if part.running else pill("bad", "not running")
+        does = [plural(part.calls, "call")] + ([fill("{loop} loop", loop=part.loop)] if part.loop else [])
+        detail = joined([*does, *_process(part.pid, part.restarts, part.text)], ", ")
+        yield part.name, (part.name[:1].upper() + part.name[1:], runs, moment(part.since), detail)
     yield (
         "sip",
         (
@@ -166,13 +159,13 @@ def _jabber(status: Status) -> Html:
     )
 
 
-def _process(pid: int | None, restarts: int, text: str) -> Html:
+def _process(pid: int | None, restarts: int, text: str) -> list[Html]:
     words = [fill("process {pid}", pid=pid)] if pid is not None else []
     if restarts:
         words.append(fill("started again {times}", times=plural(restarts, "time")))
     if text:
         words.append(fill("last: {text}", text=text))
-    return joined(words, ", ")
+    return words
 
 
 def _latest(latest: Records) -> Html:
