@@ -69,6 +69,7 @@ class Gate:
         "second",
         "sent",
         "sent_octets",
+        "stranger",
         "strangers",
         "stream",
         "target",
@@ -100,6 +101,8 @@ class Gate:
         """What becomes of the second byte of RTP packets that come in here, see `rtp.second_bytes`."""
         self.packets = self.octets = self.sent = self.sent_octets = 0
         self.strangers = self.malformed = self.early = self.unsent = self.errors = 0
+        self.stranger: Source | None = None
+        """Where the last packet of a stranger came from."""
         self.last: float | None = None
         """When the last packet was let in that did not take the short cut."""
         self.muxed = False
@@ -168,6 +171,7 @@ class Gate:
             return None
         if not (self.admits(source, now) if kind is self.kind else source == self.accepted):
             self.strangers += 1
+            self.stranger = source
             return None
         entry = self if kind is self.kind else self.companion
         if kind is Kind.RTP:

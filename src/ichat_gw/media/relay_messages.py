@@ -58,6 +58,8 @@ class PartyCounters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rtcp_sent: int = 0
     strangers: int = 0
     """Dropped: from a source that is not the party."""
+    stranger: tuple[str, int] | None = None
+    """Where the last of these came from."""
     malformed: int = 0
     """Dropped: neither RTP nor RTCP, RTP on the RTCP port, or too long."""
     early: int = 0

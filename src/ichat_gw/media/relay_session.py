@@ -116,6 +116,7 @@ class RelaySession:
         rtp.sent, rtp.sent_octets = before.sent, before.sent_octets
         rtcp.packets, rtcp.sent = before.rtcp_received, before.rtcp_sent
         rtp.strangers, rtp.malformed, rtp.early = before.strangers, before.malformed, before.early
+        rtp.stranger = before.stranger
         rtp.unsent, rtp.errors, rtp.keep_alives = before.unsent, before.errors, before.keep_alives
         rtp.stream.lost, rtp.stream.late = before.lost, before.late
         rtp.reports.restore(before)
@@ -132,6 +133,7 @@ class RelaySession:
             rtcp_received=rtcp.packets,
             rtcp_sent=rtcp.sent,
             strangers=rtp.strangers + rtcp.strangers,
+            stranger=_plain(rtp.stranger or rtcp.stranger),
             malformed=rtp.malformed + rtcp.malformed,
             early=rtp.early + rtcp.early,
             unsent=rtp.unsent + rtcp.unsent,
@@ -146,5 +148,10 @@ class RelaySession:
             reported_jitter=rtp.reports.jitter,
             round_trip=rtp.reports.round_trip,
             silent_for=None if last is None else now - last,
-            source=None if rtp.accepted is None else (str(rtp.accepted[0]), int(rtp.accepted[1])),
+            source=_plain(rtp.accepted),
         )
+
+
+def _plain(source: Source | None) -> tuple[str, int] | None:
+    """Host and port alone."""
+    return None if source is None else (str(source[0]), int(source[1]))

@@ -146,6 +146,7 @@ def test_a_source_behind_nat_is_learnt_once(worker: LoopbackWorker, call: Call) 
     assert call.bob_rtcp.take() == (rtcp(), call.to_bob + 1)
     caller, _ = worker.settled(4)
     assert (caller.strangers, caller.source) == (1, call.alice.address)
+    assert caller.stranger == call.mallory.address
 
 
 def test_nothing_is_learnt_after_the_window(worker: LoopbackWorker, call: Call) -> None:

@@ -31,6 +31,7 @@ typedef struct {
     int control;                        /* it is a port for RTCP */
     int open;                           /* the short cut may be taken */
     Address accepted, named, target;    /* as in gate.Gate; family 0: none */
+    Address stranger;                   /* the last one, since Python asked */
     double window_ends, rate, jitter, at;
     uint32_t ssrc, stamp, ticks, ssrc_out;
     uint16_t next, add;
@@ -119,9 +120,16 @@ static PyObject *path_state(Path *p, PyObject *nothing)
     memset(&p->n, 0, sizeof p->n);
     return state;
 }
+
+static PyObject *path_stranger(Path *p, PyObject *nothing)
+{
+    if (!p->stranger.any.sa_family) Py_RETURN_NONE;
+    return from_address(&p->stranger);
+}
 static PyMethodDef path_methods[] = {
     {"load", (PyCFunction)path_load, METH_VARARGS, "Take over what Python knows."},
     {"state", (PyCFunction)path_state, METH_NOARGS, "What has passed since the last time."},
+    {"stranger", (PyCFunction)path_stranger, METH_NOARGS, "Where the last packet of a stranger came from."},
     {0}};
 static PyTypeObject PathType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "ichat_gw.media.net._fastloop.Path",
@@ -166,6 +174,7 @@ static int drop(Path *p, const unsigned char *b, int size, const Address *from, 
     if (!p->named.any.sa_family) return p->n.early++, 1;
     if (heard && same(from, &p->accepted)) return 0;
     if (same(from, &p->named) ? in_window || !heard : in_window && !heard) return 0;
+    p->stranger = *from;
     return p->n.strangers++, 1;
 }
 

@@ -80,6 +80,8 @@ class CompiledWorker(Worker):
         gate.packets += packets
         gate.octets += octets
         gate.strangers += dropped[0]
+        if dropped[0]:
+            gate.stranger = path.stranger()
         gate.malformed += dropped[1]
         gate.early += dropped[2]
         out.sent += sent
