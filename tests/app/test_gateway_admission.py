@@ -5,8 +5,10 @@ from ipaddress import ip_network
 import pytest
 
 from app.world import GATEWAY, SipParty, World
+from ichat_gw.addressing.translation import TranslationRule, TranslationRules
 from ichat_gw.app.events import Note
 from ichat_gw.call.admission import Limits
+from ichat_gw.call.destinations import Destinations
 from ichat_gw.call.leg import Answered, Ended, Party, Place, Rang, Refused
 from ichat_gw.sip.events import InviteReceived
 
@@ -76,7 +78,7 @@ def test_an_ichat_client_is_heard_while_there_is_a_call_with_it(who_calls: str) 
     world.run(1.0)
     assert world.heard_by(world.phone, Ended)
     settle(world)
-    assert not world.gateway.admission.hears(world.alice.address[0])
+    assert world.gateway.admission.hears(world.alice.address[0], world.now) is not None
 
 
 def test_who_is_heard_only_as_a_client_may_not_call_of_its_own_accord() -> None:
@@ -194,6 +196,104 @@ def test_a_503_of_ours_says_when_to_try_again() -> None:
     world.run(1.0)
     (refusal,) = [data for data in seen if data.startswith(b"SIP/2.0 503")]
     assert b"\r\nRetry-After: 10\r\n" in refusal
+    settle(world)
+
+
+# --- misdeeds ---------------------------------------------------------------------------------------------
+
+IGNORING = Limits(ignore_after=3, ignore_time=60)
+
+
+def ignored(world: World) -> list[str]:
+    notes: list[Note] = [note for note in world.notes if note.event == "ignored from now on"]
+    return [str(dict(note.fields)["source"]) for note in notes]
+
+
+def test_a_scanner_is_ignored_and_calls_go_on() -> None:
+    rules = TranslationRules([TranslationRule(r"^sip:(alice)@127\.0\.0\.1$", "xmpp:$1@jabber.localhost")])
+    world = World(limits=IGNORING, rules=rules)
+    world.phone.dial("alice")
+    world.run(3.0)
+    scanner = Flooder(world)
+    for number in range(20):
+        scanner.floods(1, user=f"u{number}")
+        world.run(0.6)
+    assert scanner.statuses()[:4] == [404] * 4
+    assert len(scanner.statuses()) == 4
+    assert ignored(world) == ["127.0.0.9"]
+    world.alice.hang_up()
+    world.run(1.0)
+    assert world.heard_by(world.phone, Ended)
+    settle(world)
+
+
+@pytest.mark.parametrize(
+    "junk", [b"GET / HTTP/1.1\r\n\r\n", b"INVITE sip:a SIP/2.0\r\nVia: x\r\n\r\n", b"\x00" * 99]
+)
+def test_who_sends_junk_is_ignored(junk: bytes) -> None:
+    world = World(limits=IGNORING)
+    stranger = Flooder(world)
+    for _ in range(10):
+        world.carry(junk, stranger.address, GATEWAY)
+        world.run(0.1)
+    assert ignored(world) == ["127.0.0.9"]
+    assert world.gateway.admission.refused["IgnoreAfter"] == 6
+    settle(world)
+
+
+def test_whom_the_gateway_calls_is_never_ignored() -> None:
+    world = World(limits=IGNORING)
+    world.alice.dial("5551234")
+    world.run(3.0)
+    for _ in range(10):
+        world.carry(b"junk", world.phone.address, GATEWAY)
+    world.run(0.1)
+    assert ignored(world) == []
+    settle(world)
+
+
+# --- how long ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who_calls", ["phone", "alice"])
+def test_a_call_that_nobody_ends_is_ended(who_calls: str) -> None:
+    world = World(limits=Limits(seconds=100))
+    if who_calls == "phone":
+        world.phone.dial("alice")
+    else:
+        world.alice.dial("5551234")
+    world.run(99.0)
+    assert len(world.gateway.calls) == 1
+    assert not world.heard_by(world.phone, Ended)
+    world.run(2.0)
+    assert world.heard_by(world.phone, Ended)
+    assert len(world.gateway.calls) == 0
+    settle(world)
+
+
+# --- where to ---------------------------------------------------------------------------------------------
+
+
+def test_a_user_may_not_call_everywhere() -> None:
+    world = World(limits=Limits(destinations=Destinations(denied=("555",))))
+    world.alice.dial("5551234")
+    world.run(1.0)
+    assert world.wire["INVITE"] == 0
+    assert world.vc_at(world.alice).count("response") == 1
+    assert turned_away(world)[0][0] == "DeniedDestinations"
+    world.alice.dial("4441234")
+    world.run(3.0)
+    assert world.wire["INVITE"] > 0
+    settle(world)
+
+
+def test_there_are_only_so_many_transactions() -> None:
+    world = World(limits=Limits(transactions=3))
+    flooder = Flooder(world)
+    flooder.floods(10, user="nobody")
+    world.run(0.5)
+    assert flooder.statuses().count(503) == 7
+    assert {setting for setting, _ in turned_away(world)} == {"MaxTransactions"}
     settle(world)
 
 

@@ -7,29 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ichat_gw.call import admission
-from ichat_gw.call.admission import Admission, Bucket, Limits, LiveCalls, Networks, Rate, Refusal, source_of
+from ichat_gw.call.admission import Admission, Limits, LiveCalls, Networks, Refusal, source_of
+from ichat_gw.call.destinations import Destinations
 
 OFFICE = (ip_network("192.0.2.0/24"), ip_network("2001:db8::/32"))
-
-
-def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
-    bucket = Bucket(2.0, 3.0, 10.0)
-    assert [bucket.take(10.0) for _ in range(4)] == [True, True, True, False]
-    assert not bucket.take(10.4)
-    assert bucket.take(10.5)
-    assert not bucket.take(10.5)
-    assert [bucket.take(1000.0) for _ in range(4)] == [True, True, True, False]
-
-
-@given(st.lists(st.floats(0.0, 2.0), max_size=200), st.integers(1, 20))
-def test_a_bucket_never_gives_more_than_its_rate_allows(waits: list[float], rate: int) -> None:
-    bucket = Bucket(rate, rate, 0.0)
-    now = 0.0
-    given = 0
-    for wait in waits:
-        now += wait
-        given += bucket.take(now)
-        assert given <= rate + rate * now + 1e-6
 
 
 @pytest.mark.parametrize(
@@ -44,13 +25,12 @@ def test_a_bucket_never_gives_more_than_its_rate_allows(waits: list[float], rate
 )
 def test_only_allowed_networks_are_heard(address: str, heard: bool) -> None:
     admitted = Admission(Limits(networks=OFFICE))
-    assert admitted.hears(address) is heard
-    assert admitted.hears(address) is heard  # from memory
+    assert (admitted.hears(address, 0.0) is None) is heard
+    assert (admitted.hears(address, 0.0) is None) is heard  # from memory
 
 
 def test_without_networks_everybody_is_heard() -> None:
-    assert Admission(Limits()).hears("203.0.113.9")
-    assert Networks(()).contains("2001:db9::1")
+    assert Admission(Limits()).hears("203.0.113.9", 0.0) is None
 
 
 def test_an_expected_client_is_heard_wherever_it_is_but_may_not_call_of_its_own_accord() -> None:
@@ -58,12 +38,12 @@ def test_an_expected_client_is_heard_wherever_it_is_but_may_not_call_of_its_own_
     admitted.expect("203.0.113.9")
     admitted.expect("203.0.113.9")
     admitted.release("203.0.113.9")
-    assert admitted.hears("203.0.113.9")
+    assert admitted.hears("203.0.113.9", 0.0) is None
     assert admitted.expected == 1
     assert admitted.may_call("203.0.113.9") == Refusal("AllowedSIPNetworks", "203.0.113.9")
     assert admitted.may_call("192.0.2.7") is None
     admitted.release("203.0.113.9")
-    assert not admitted.hears("203.0.113.9")
+    assert admitted.hears("203.0.113.9", 0.0) == Refusal("AllowedSIPNetworks", "203.0.113.9")
     assert admitted.expected == 0
 
 
@@ -107,17 +87,6 @@ def test_a_limit_of_zero_is_none() -> None:
         assert admitted.call("10.0.0.1", "alice@example.com") is None
         admitted.live.begin(str(number), "10.0.0.1", "alice@example.com")
     assert admitted.dial_out("mallory@elsewhere.example") is None
-
-
-def test_what_is_remembered_of_sources_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "SOURCES", 8)
-    rate = Rate(1, 0)
-    assert rate.refuses("busy", 0.0) is None
-    for number in range(100):
-        assert rate.refuses(f"10.0.0.{number}", 0.0) is None
-        # Whoever goes on asking is not forgotten.
-        assert rate.refuses("busy", 0.0) == "MaxRequestsPerSecondPerSource"
-        assert len(rate) <= 8
 
 
 def test_calls_at_once() -> None:
@@ -198,3 +167,79 @@ def test_the_log_is_not_flooded_and_says_what_it_left_out() -> None:
 )
 def test_an_ipv6_source_is_its_network(address: str, source: str) -> None:
     assert source_of(address) == source
+
+
+# --- who misbehaves ---------------------------------------------------------------------------------------
+
+STRICT = Limits(ignore_after=2, ignore_time=60, trusted=(ip_network("192.0.2.0/28"),))
+
+
+def misbehave(admitted: Admission, address: str, now: float = 0.0, times: int = 3) -> list[bool]:
+    return [admitted.misdeed(address, now) for _ in range(times)]
+
+
+def test_who_misbehaves_too_often_is_ignored_for_a_while() -> None:
+    admitted = Admission(STRICT)
+    assert misbehave(admitted, "203.0.113.9") == [False, False, True]
+    assert admitted.hears("203.0.113.9", 59.9) == Refusal("IgnoreAfter", "203.0.113.9")
+    assert admitted.hears("203.0.113.8", 59.9) is None
+    assert admitted.hears("203.0.113.9", 60.0) is None
+    assert not admitted.ignored
+
+
+def test_a_network_of_ipv6_misbehaves_as_one() -> None:
+    admitted = Admission(STRICT)
+    assert [admitted.misdeed(f"2001:db8::{n}", 0.0) for n in (1, 2, 3)] == [False, False, True]
+    assert admitted.ignores("2001:db8::4", 1.0)
+    assert not admitted.ignores("2001:db8:0:1::4", 1.0)
+
+
+def test_a_call_that_is_up_is_heard_but_nothing_new_of_its_source() -> None:
+    admitted = Admission(STRICT)
+    admitted.live.begin("1", "203.0.113.9", "alice@x")
+    misbehave(admitted, "203.0.113.9")
+    assert admitted.hears("203.0.113.9", 1.0) is None
+    assert admitted.ignores("203.0.113.9", 1.0)
+    admitted.live.end("1")
+    assert admitted.hears("203.0.113.9", 1.0) is not None
+
+
+def test_who_is_never_ignored() -> None:
+    admitted = Admission(STRICT)
+    admitted.expect("203.0.113.7")
+    admitted.vouch("203.0.113.8")
+    for address in ("203.0.113.7", "203.0.113.8", "192.0.2.7"):
+        assert misbehave(admitted, address, times=100) == [False] * 100
+    misbehave(admitted, "203.0.113.9")
+    admitted.vouch("203.0.113.9")  # as when the operator makes it a registrar
+    assert admitted.hears("203.0.113.9", 1.0) is None
+
+
+# --- where to ---------------------------------------------------------------------------------------------
+
+
+def test_where_a_user_may_not_call() -> None:
+    admitted = Admission(Limits(destinations=Destinations(denied=("0900",))))
+    assert admitted.destination("sip:5551234@pbx", "alice@x") is None
+    assert admitted.destination("sip:0900-1234@pbx", "alice@x") == Refusal(
+        "DeniedDestinations", "alice@x, who calls sip:0900-1234@pbx"
+    )
+
+
+# --- other settings while it runs -------------------------------------------------------------------------
+
+
+def test_other_limits_take_the_place_of_the_old_ones_and_what_is_remembered_stays() -> None:
+    admitted = Admission(Limits(requests_per_source=1, ignore_after=2, ignore_time=60))
+    assert admitted.request("10.0.0.1", 0.0) is None
+    misbehave(admitted, "203.0.113.9")
+    admitted.reconfigure(
+        Limits(requests_per_source=1, ignore_after=2, ignore_time=60, networks=OFFICE, trusted=OFFICE)
+    )
+    assert admitted.request("10.0.0.1", 0.0) is not None
+    assert admitted.ignores("203.0.113.9", 1.0)
+    assert admitted.hears("203.0.113.8", 0.0) is not None
+    assert misbehave(admitted, "192.0.2.77") == [False] * 3
+    admitted.reconfigure(Limits(requests_per_source=2))
+    assert admitted.request("10.0.0.1", 0.0) is None
+    assert admitted.hears("203.0.113.9", 1.0) is None

@@ -5,6 +5,7 @@ import pytest
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import Answer, End
 from ichat_gw.sip.events import Flow
+from ichat_gw.sip.user_agent import Verdict
 from tests.sip.ladder import OURS, Ladder, Peer, sdp
 
 
@@ -13,13 +14,14 @@ class Door:
 
     def __init__(self, ladder: Ladder, admits: int = 0) -> None:
         self.admits = admits
+        self.otherwise = Verdict.BUSY
         self.asked: list[tuple[str, Flow]] = []
         ladder.agent.admit = self.admit
 
-    def admit(self, method: str, flow: Flow) -> bool:
+    def admit(self, method: str, flow: Flow) -> Verdict:
         self.asked.append((method, flow))
         self.admits -= 1
-        return self.admits >= 0
+        return Verdict.TAKE if self.admits >= 0 else self.otherwise
 
 
 def established(ladder: Ladder, phone: Peer) -> int:
@@ -47,6 +49,16 @@ def test_what_is_not_admitted_gets_503_and_nothing_is_kept_of_it(method: str) ->
     assert ladder.agent.transactions == ladder.agent.sessions == 0
     assert door.asked == [(method, Flow("UDP", OURS, phone.address))] * 2
     ladder.hears_nothing()
+    ladder.ends_empty()
+
+
+def test_who_is_ignored_gets_no_answer() -> None:
+    ladder = Ladder()
+    phone = ladder.phone()
+    Door(ladder).otherwise = Verdict.IGNORE
+    phone.sends("INVITE", sdp=sdp("offer"))
+    phone.silent()
+    ladder.drops("ignored")
     ladder.ends_empty()
 
 
@@ -113,6 +125,7 @@ def test_what_is_malformed_and_not_admitted_is_not_even_answered() -> None:
     Door(ladder, admits=1)
     phone.throws(phone.request("OPTIONS", Max_Forwards="many"))
     phone.gets(400)
+    ladder.drops("malformed")
     phone.throws(phone.request("OPTIONS", Max_Forwards="many"))
     phone.silent()
     ladder.drops("malformed")

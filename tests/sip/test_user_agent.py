@@ -163,7 +163,8 @@ def test_malformed_requests_are_answered_and_their_copies_alike() -> None:
     first, second = phone.gets_response(400), phone.gets_response(400)
     assert (first.reason, first.to.tag) == ("Bad Max-Forwards Header", second.to.tag)
     assert first.to.tag
-    ladder.hears_nothing()
+    ladder.drops("malformed")
+    ladder.drops("malformed")
     ladder.ends_empty()
 
 

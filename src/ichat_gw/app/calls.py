@@ -11,9 +11,10 @@ from ichat_gw.app.names import plain
 from ichat_gw.app.work import Work
 from ichat_gw.call.admission import Admission
 from ichat_gw.call.bridge import Bridge, State
+from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import End, Ended, LegCommand, LegEvent, Place, Refuse, Refused, TransferAsked
 from ichat_gw.call.media import Side
-from ichat_gw.call.words import BridgeEvent, FromCandidate, FromLeg
+from ichat_gw.call.words import BridgeEvent, FromCandidate, FromLeg, StopCall
 from ichat_gw.clock import Timers
 from ichat_gw.jabber.ichat.leg import (
     CallingIChat,
@@ -66,6 +67,8 @@ class Call:
     """The session with who is about to take the SIP party's place, if anybody is."""
     candidate_host: str = ""
     """Where he is."""
+    until: float | None = None
+    """When it has lasted long enough."""
 
     @property
     def user_side(self) -> Side:
@@ -100,6 +103,9 @@ class Calls:
         """Run every timer that is due."""
         for handle in self._timers.due(now):
             call = self.live[handle]
+            if call.until is not None and call.until <= now:
+                call.until = None
+                self.hear(call, StopCall(Ending(Cause.TOO_LONG)))
             before = call.bridge.state
             commands = call.bridge.expire(now)
             self._tell_move(call, before)
@@ -126,6 +132,8 @@ class Calls:
             for address in caller.machine.addresses:
                 self._admission.expect(address)
         self._admission.live.begin(call.handle, source, user)
+        if seconds := self._admission.limits.seconds:
+            call.until = self._work.now + seconds
         self._work.note("INFO", "call began", call.handle, caller=call.caller, callee=call.callee)
         self._work.push(call, call.bridge.begin(self._work.now))
         self.touch(call)
@@ -161,7 +169,7 @@ class Calls:
         """Keep the call's timer right, and forget the call when nothing of it is left to wait for."""
         if call.handle not in self.live:
             return  # forgotten, and its last words are being passed on
-        times = [call.bridge.deadline()]
+        times = [call.bridge.deadline(), None if call.bridge.state is State.OVER else call.until]
         times += [leg.machine.deadline() for leg in call.legs.values() if isinstance(leg, NegotiatedLeg)]
         when = min((time for time in times if time is not None), default=None)
         if when is not None:

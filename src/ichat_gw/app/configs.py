@@ -3,12 +3,14 @@
 import os
 import secrets
 import socket
+from ipaddress import ip_address
 
 from ichat_gw.addressing.sip_uri import NameAddr, SipUri
 from ichat_gw.addressing.translation import TranslationRules, domain_of
 from ichat_gw.app.gateway import GatewayConfig
 from ichat_gw.app.local_addresses import address_towards, all_addresses
 from ichat_gw.call.admission import Limits
+from ichat_gw.call.destinations import Destinations, plain_destination
 from ichat_gw.call.leg import Party
 from ichat_gw.call.transfer_policy import TransferPolicy, host_of
 from ichat_gw.config.table import Settings
@@ -60,6 +62,7 @@ def gateway_config(settings: Settings) -> GatewayConfig:
             identity=Party(identity.uri, identity.display_name),
             contact_user=SipUri.parse(identity.uri).user or "ichat-gw",
             prefer_ipv6=settings.prefer_ipv6,
+            ipv6_available=_speaks_ipv6(settings.ip_address),
             skip_first=settings.skip_first_ichat_address,
         ),
         local_hosts=ours,
@@ -69,6 +72,14 @@ def gateway_config(settings: Settings) -> GatewayConfig:
             _transfer_hosts(settings), ours, frozenset({settings.udp_tcp_port, settings.tls_port})
         ),
     )
+
+
+def _speaks_ipv6(bound: str | None) -> bool:
+    """Whether SIP is open on IPv6, and this machine has an address of it that others can reach."""
+    if bound is not None:
+        return ":" in bound
+    found = (ip_address(address) for address in all_addresses() if ":" in address)
+    return any(not (address.is_loopback or address.is_link_local) for address in found)
 
 
 def relay_workers(settings: Settings) -> int:
@@ -112,6 +123,15 @@ def _limits(settings: Settings) -> Limits:
         calls=settings.max_calls,
         calls_per_source=settings.max_calls_per_source,
         calls_per_user=settings.max_calls_per_user,
+        seconds=settings.max_call_duration,
+        transactions=settings.max_transactions,
+        destinations=Destinations(
+            tuple(map(plain_destination, settings.allowed_destinations)),
+            tuple(map(plain_destination, settings.denied_destinations)),
+        ),
+        ignore_after=settings.ignore_after,
+        ignore_time=settings.ignore_time,
+        trusted=settings.trusted_sip_networks,
     )
 
 

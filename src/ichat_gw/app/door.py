@@ -3,15 +3,26 @@
 from ichat_gw.app.call_events import CallRefused, Joined
 from ichat_gw.app.events import Note
 from ichat_gw.app.work import Work
-from ichat_gw.call.admission import Admission, Refusal
+from ichat_gw.call.admission import Admission, Refusal, source_of
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import Refuse
 from ichat_gw.ops.trace import Lane
 from ichat_gw.sip.events import Flow, InviteReceived, ToSession
-from ichat_gw.sip.user_agent import UserAgent
+from ichat_gw.sip.user_agent import UserAgent, Verdict
 
-_FORBIDDING = frozenset({"AllowedSIPNetworks", "AllowedXMPPDomains", "AllowedTransferDomains"})
+_FORBIDDING = frozenset(
+    {
+        "AllowedSIPNetworks",
+        "AllowedXMPPDomains",
+        "AllowedTransferDomains",
+        "AllowedDestinations",
+        "DeniedDestinations",
+    }
+)
 """Settings about who may call at all; the others say how much at once."""
+
+_FOR_REGISTRARS = frozenset({"REGISTER", "SUBSCRIBE", "PUBLISH"})
+"""What scanners try passwords with. Phones do not mistake us for their registrar for long."""
 
 
 class Door:
@@ -26,12 +37,44 @@ class Door:
         self._work = work
         self._user_agent = user_agent
 
-    def admit(self, method: str, flow: Flow) -> bool:
-        """Whether there is time for a SIP request that belongs to nothing we know."""
-        refusal = self.admission.sip_request(flow.remote[0], self._work.now, opens_call=method == "INVITE")
+    def hears(self, address: str) -> bool:
+        """Whether a SIP message from this IP address is read."""
+        refusal = self.admission.hears(address, self._work.now)
         if refusal is not None:
             self.turn_away(refusal)
         return refusal is None
+
+    def admit(self, method: str, flow: Flow) -> Verdict:
+        """What becomes of a SIP request that belongs to nothing we know."""
+        address = flow.remote[0]
+        if self.admission.ignores(address, self._work.now):
+            return Verdict.IGNORE
+        if method in _FOR_REGISTRARS:
+            self.misdeed(address, f"{method} where there is no registrar")
+        refusal = self.admission.sip_request(address, self._work.now, opens_call=method == "INVITE")
+        if refusal is not None:
+            self.turn_away(refusal)
+            if refusal.setting == "MaxRequestsPerSecondPerSource":
+                self.misdeed(address, "too many requests")
+            return Verdict.BUSY
+        most = self.admission.limits.transactions
+        if most and self._user_agent.transactions >= most:
+            self.turn_away(Refusal("MaxTransactions", source_of(address)))
+            return Verdict.BUSY
+        return Verdict.TAKE
+
+    def misdeed(self, address: str, what: str) -> None:
+        """Somebody at this IP address did what honest peers hardly ever do."""
+        if self.admission.misdeed(address, self._work.now):
+            self._work.note(
+                "WARNING",
+                "ignored from now on",
+                source=source_of(address),
+                seconds=self.admission.limits.ignore_time,
+                why=f"more than IgnoreAfter = {self.admission.limits.ignore_after} misdeeds in a minute",
+                latest=what,
+                remedy="a peer that is to be heard in any case belongs into TrustedSIPNetworks",
+            )
 
     def cannot_take(self, source: str) -> Ending | Refusal | None:
         """Why no new call can be taken from there now, whoever it is for; None when it can."""
@@ -74,6 +117,8 @@ class Door:
 
     def refuse_invite(self, invite: InviteReceived, address: str, why: Ending | Refusal) -> None:
         """Refuse a call to `address`, and log it."""
+        if isinstance(why, Ending) and why.cause in (Cause.NOT_FOUND, Cause.NO_ROUTE):
+            self.misdeed(invite.flow.remote[0], "called what does not exist")
         call = self._work.new_handle()
         ending = self.refuse_call(call, invite.from_uri, address, why)
         self._work.send(Joined(invite.session, call, Lane.PHONE))

@@ -30,7 +30,7 @@ from ichat_gw.app.negotiations import Negotiations
 from ichat_gw.app.transfers import Transfers
 from ichat_gw.app.users import Users
 from ichat_gw.app.work import Work
-from ichat_gw.call.admission import Admission, Limits, Refusal, source_of
+from ichat_gw.call.admission import Admission, Limits, source_of
 from ichat_gw.call.bridge import Bridge, CallPlan
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import Party, Place, Refuse, TransferAsked
@@ -119,6 +119,12 @@ class Reconfigure:
     media: MediaSettings
 
 
+_OF_OUR_CHOICE = (b"REGISTER ", b"INVITE ")
+"""How requests begin that go where the settings, or who called there before, have sent us."""
+_MISDEEDS = frozenset({"not SIP", "malformed"})
+"""For what reasons something is dropped that no honest peer sends."""
+
+
 class Gateway:
     """The three verbs for a whole gateway. Never raises for anything that comes from a network."""
 
@@ -151,8 +157,8 @@ class Gateway:
                 self._stop()
                 # Last of all: what the ends of the calls have to say to the connector comes first.
                 return [*self._finish(), ToConnector(Stop())]
-            case Received(flow=flow) if not self.admission.hears(flow.remote[0]):
-                self.door.turn_away(Refusal("AllowedSIPNetworks", flow.remote[0]))
+            case Received(flow=flow) if not self.door.hears(flow.remote[0]):
+                pass
             case Received() | SendFailed() | Resolved():
                 self.work.push(None, self.user_agent.receive(event, now))
             case _:
@@ -197,7 +203,11 @@ class Gateway:
                 case ToConnector(message):
                     self.negotiations.tell(message)
                     self.work.send(command)
-                case Send() | Lookup() | Note():
+                case Send(data, flow):
+                    if data.startswith(_OF_OUR_CHOICE):
+                        self.admission.vouch(flow.remote[0])
+                    self.work.send(command)
+                case Lookup() | Note():
                     self.work.send(command)
                 case ToLeg(side, leg_command):
                     assert call is not None
@@ -234,7 +244,10 @@ class Gateway:
                     self.work.send(command)
                 case Registered() | RegistrationFailed():
                     self._note_registration(command)
+                    self.work.send(command)
                 case Dropped(reason, flow):
+                    if reason in _MISDEEDS:
+                        self.door.misdeed(flow.remote[0], reason)
                     self.work.note(
                         "DEBUG", "dropped", reason=reason, peer=f"{flow.remote[0]}:{flow.remote[1]}"
                     )
@@ -327,6 +340,8 @@ class Gateway:
         if refusal is None and not machine.usable:
             refusal = Ending(Cause.NO_USABLE_ADDRESS)
         routed = refusal or route(f"xmpp:{bare(request.to)}", Network.XMPP, self.config.rules)
+        if isinstance(routed, Route):
+            routed = self.admission.destination(routed.target, user) or routed
         for command in machine.begin():
             self.work.push(None, [command])
         if not isinstance(routed, Route):
@@ -465,9 +480,11 @@ class Gateway:
         )
         self.admission.reconfigure(new.config.limits)
         self.transfers.reconfigure(new.config.transfers)
-        # First the user agent: whom the new rules name is registered in the new way.
+        # Who has to leave leaves in the old way, and who comes comes in the new one.
+        moved = self.users.reconfigure(new.config.rules)
+        self._register(command for command in moved if isinstance(command, StopRegistration))
         self.work.push(None, self.user_agent.reconfigure(new.user_agent, self.work.now))
-        self._register(self.users.reconfigure(new.config.rules))
+        self._register(command for command in moved if isinstance(command, StartRegistration))
         # Those who were not registered before, because RegistrationTime was 0.
         self._register(StartRegistration(aor) for aor in self.users.aors)
         self.work.push(None, self.engine.receive(new.media, self.work.now))
@@ -482,6 +499,8 @@ class Gateway:
 
     def _note_over(self, call: Call, over: CallOver) -> None:
         self.admission.live.end(call.handle)
+        if over.ending.cause is Cause.NOT_FOUND and isinstance(call.legs[Side.CALLER], SessionLeg):
+            self.door.misdeed(call.hosts[Side.CALLER], "called who does not exist")
         self.work.send(CallEnded(call.handle, over.ending, over.ended_by))
         self.work.note(
             "INFO",

@@ -36,6 +36,7 @@ class Transfers:
             if self._door.stopping
             else self._door.admission.request(source_of(phone), self._work.now)
             or transfer_refused(asked.target, phone, self._policy)
+            or self._door.admission.destination(asked.target, call.user)
         )
         if refused is not None:
             ending = self._door.refused(f"{phone} (transfer)", asked.target, refused)

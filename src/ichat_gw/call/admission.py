@@ -1,25 +1,29 @@
 """Who may call, how often, and how many calls there may be at once.
 
-Three small machines, and `Admission` that asks them. All memory is bounded, whatever strangers send:
+Small machines, and `Admission` that asks them. All memory is bounded, whatever strangers send:
 
-    Networks   from which addresses SIP is heard at all; asked before a datagram is read
-    Rate       a token bucket for each source and one for all: requests that open something new
-    LiveCalls  how many calls a source and an XMPP user have, and how many there are; tied to their handles
+    Networks      from which addresses SIP is heard at all; asked before a datagram is read
+    Ignored       which sources have misbehaved so much that nothing of theirs is read for a while
+    Rate          a token bucket for each source and one for all: requests that open something new
+    LiveCalls     how many calls a source and an XMPP user have, and how many there are; tied to their handles
+    Destinations  which numbers and addresses calls from XMPP may go to
 
 A source is an IP address, or the /64 network of an IPv6 address, because everybody who has one has all
 addresses in it; for calls from XMPP it is the bare JID. What is refused is counted by the setting that
 refuses it, and `Admission.line` says when a refusal deserves a line in the log.
 """
 
-from collections import Counter, OrderedDict
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TypeAlias
 
+from ichat_gw.call.destinations import Destinations
+from ichat_gw.call.ignored import Ignored
+from ichat_gw.call.rate import Bucket, Rate
+
 Network: TypeAlias = IPv4Network | IPv6Network
 
-SOURCES = 10_000
-"""Sources whose rate is remembered; beyond that the one not heard of for longest is forgotten."""
 ADDRESSES = 10_000
 """Addresses whose membership in the allowed networks is remembered."""
 LINES = 10
@@ -46,6 +50,18 @@ class Limits:
     """MaxCallsPerSource."""
     calls_per_user: int = 0
     """MaxCallsPerUser."""
+    seconds: int = 0
+    """MaxCallDuration."""
+    transactions: int = 0
+    """MaxTransactions."""
+    destinations: Destinations = field(default_factory=Destinations)
+    """AllowedDestinations and DeniedDestinations."""
+    ignore_after: int = 0
+    """IgnoreAfter: misdeeds in a minute."""
+    ignore_time: int = 0
+    """IgnoreTime, in seconds."""
+    trusted: tuple[Network, ...] = ()
+    """TrustedSIPNetworks: never ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,42 +78,18 @@ class Refusal:
         return f"{self.setting} does not let in {self.source}"
 
 
-class Bucket:
-    """A token bucket: `rate` tokens per second, at most `burst` saved up; full at the beginning."""
-
-    __slots__ = ("_burst", "_rate", "_then", "_tokens")
-
-    def __init__(self, rate: float, burst: float, now: float) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._tokens = burst
-        self._then = now
-
-    def has(self, now: float) -> bool:
-        """Whether there is a token to take."""
-        self._tokens = min(self._burst, self._tokens + (now - self._then) * self._rate)
-        self._then = now
-        return self._tokens >= 1.0
-
-    def take(self, now: float) -> bool:
-        """Take a token; False when there is none."""
-        if not self.has(now):
-            return False
-        self._tokens -= 1.0
-        return True
-
-
 class Networks:
-    """The networks that are heard. Asked for every datagram, so what was found out is remembered."""
+    """A list of networks. Asked for every datagram, so what was found out is remembered."""
 
     def __init__(self, networks: tuple[Network, ...]) -> None:
         self._networks = networks
         self._known: dict[str, bool] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._networks)
+
     def contains(self, address: str) -> bool:
-        """Whether an IP address may send us SIP."""
-        if not self._networks:
-            return True
+        """Whether an IP address is in one of them."""
         known = self._known.get(address)
         if known is None:
             if len(self._known) >= ADDRESSES:
@@ -106,37 +98,6 @@ class Networks:
             known = any(parsed in network for network in self._networks)
             self._known[address] = known
         return known
-
-
-class Rate:
-    """Requests per second, for each source and in all. Up to one second's worth may come at once."""
-
-    def __init__(self, each: int, in_all: int) -> None:
-        self._each = each
-        self._sources: OrderedDict[str, Bucket] = OrderedDict()
-        self._all = Bucket(in_all, in_all, 0.0) if in_all else None
-
-    def __len__(self) -> int:
-        return len(self._sources)
-
-    def refuses(self, source: str, now: float, *, in_all: bool = True) -> str | None:
-        """Count a request; the name of the setting that refuses it, or None.
-
-        One that its source has too many of takes nothing from the others; `in_all` False leaves the limit
-        for all out.
-        """
-        if self._each:
-            bucket = self._sources.get(source)
-            if bucket is None:
-                if len(self._sources) >= SOURCES:
-                    self._sources.popitem(last=False)
-                bucket = self._sources[source] = Bucket(self._each, self._each, now)
-            self._sources.move_to_end(source)
-            if not bucket.take(now):
-                return "MaxRequestsPerSecondPerSource"
-        if in_all and self._all is not None and not self._all.take(now):
-            return "MaxRequestsPerSecond"
-        return None
 
 
 class LiveCalls:
@@ -184,20 +145,25 @@ class Admission:
         self.live = LiveCalls()
         self.refused: Counter[str] = Counter()
         """How much each setting has refused since the start."""
+        self.ignored = Ignored(limits.ignore_after, limits.ignore_time)
         self._networks = Networks(limits.networks)
+        self._trusted = Networks(limits.trusted)
         self._expected: Counter[str] = Counter()
         self._rate = Rate(limits.requests_per_source, limits.requests)
         self._lines: dict[str, Bucket] = {}
         self._unsaid: Counter[str] = Counter()
 
     def reconfigure(self, limits: Limits) -> None:
-        """Go by other limits from now on. What there is already stays, even if it is too much."""
-        if limits.networks != self.limits.networks:
+        """Go by other limits from now on. What there is already stays, even what they would not allow."""
+        old, self.limits = self.limits, limits
+        if limits.networks != old.networks:
             self._networks = Networks(limits.networks)
+        if limits.trusted != old.trusted:
+            self._trusted = Networks(limits.trusted)
         rates = (limits.requests_per_source, limits.requests)
-        if rates != (self.limits.requests_per_source, self.limits.requests):
+        if rates != (old.requests_per_source, old.requests):
             self._rate = Rate(*rates)
-        self.limits = limits
+        self.ignored.reconfigure(limits.ignore_after, limits.ignore_time)
 
     def expect(self, address: str) -> None:
         """Hear this IP address wherever it is: a call is under way with a client that named it.
@@ -217,13 +183,44 @@ class Admission:
         """How many addresses are expected."""
         return len(self._expected)
 
-    def hears(self, address: str) -> bool:
-        """Whether SIP from this IP address is looked at at all."""
-        return self._networks.contains(address) or address in self._expected
+    def hears(self, address: str, now: float) -> Refusal | None:
+        """Whether SIP from this IP address is looked at at all; else why not.
+
+        Who is ignored is still heard while a call of his is up; `ignores` says no to anything new.
+        """
+        if address in self._expected:
+            return None
+        if not self._allowed(address):
+            return Refusal("AllowedSIPNetworks", address)
+        if self.ignored:
+            source = source_of(address)
+            if self.ignored.contains(source, now) and not self.live.of_source(source):
+                return Refusal("IgnoreAfter", source)
+        return None
+
+    def ignores(self, address: str, now: float) -> bool:
+        """Whether nothing new from this IP address gets even an answer."""
+        return bool(self.ignored) and self.ignored.contains(source_of(address), now)
+
+    def misdeed(self, address: str, now: float) -> bool:
+        """Count something that only a faulty or a hostile peer does; True when it is ignored from now on."""
+        if address in self._expected or self._trusted.contains(address):
+            return False
+        return self.ignored.misdeed(source_of(address), now)
+
+    def vouch(self, address: str) -> None:
+        """Never ignore this IP address: we have chosen to send requests to it, as to a registrar.
+
+        Otherwise anybody who forges its address could cut us off from it.
+        """
+        self.ignored.exempt(source_of(address))
 
     def may_call(self, address: str) -> Refusal | None:
         """Whether somebody at this IP address may call of his own accord, and not as an expected client."""
-        return None if self._networks.contains(address) else Refusal("AllowedSIPNetworks", address)
+        return None if self._allowed(address) else Refusal("AllowedSIPNetworks", address)
+
+    def _allowed(self, address: str) -> bool:
+        return not self._networks or self._networks.contains(address)
 
     def sip_request(self, address: str, now: float, *, opens_call: bool) -> Refusal | None:
         """Count a SIP request that would open something new.
@@ -250,6 +247,11 @@ class Admission:
         if user and limits.calls_per_user and live.of_user(user) >= limits.calls_per_user:
             return Refusal("MaxCallsPerUser", source if source == user else f"{source}, who calls {user}")
         return None
+
+    def destination(self, target: str, user: str) -> Refusal | None:
+        """Whether the XMPP user may have a call or message to this SIP or tel URI."""
+        setting = self.limits.destinations.refuses(target)
+        return Refusal(setting, f"{user}, who calls {target}") if setting else None
 
     def dial_out(self, user: str) -> Refusal | None:
         """Whether this XMPP user (a bare JID) may call SIP phones."""

@@ -38,6 +38,7 @@ class Cause(Enum):
     CONNECTOR_LOST = (503, 603, "the connection to the XMPP server is down")
     MEDIA_FAILED = (500, 603, "the media relay failed")
     MEDIA_TIMEOUT = (408, 603, "one of the parties sent no audio for too long")
+    TOO_LONG = (487, 487, "the call has lasted as long as MaxCallDuration allows")
     SHUTDOWN = (503, 603, "the gateway is being stopped")
 
     def __init__(self, sip_status: int, ichat_status: int, sentence: str) -> None:

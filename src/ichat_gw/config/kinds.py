@@ -132,6 +132,13 @@ def _hosts(text: str) -> tuple[str, ...]:
     return tuple(_host(item) for item in _items(text))
 
 
+def _prefixes(text: str) -> tuple[str, ...]:
+    for item in _items(text):
+        if not item.isprintable():
+            raise ValueError(f"{item!r} cannot begin a number or an address")
+    return tuple(_items(text))
+
+
 def _domains(text: str) -> tuple[str, ...]:
     return tuple(_domain(item) for item in _items(text))
 
@@ -226,6 +233,13 @@ NETWORKS = Kind(
 )
 HOSTS = Kind(
     "host names and IP addresses separated by commas", "HOSTS", _hosts, takes_blank=True, write=_write_list
+)
+PREFIXES = Kind(
+    "how numbers or addresses begin, such as +1900 or service@, separated by commas",
+    "PREFIXES",
+    _prefixes,
+    takes_blank=True,
+    write=_write_list,
 )
 DOMAINS = Kind("domain names separated by commas", "DOMAINS", _domains, takes_blank=True, write=_write_list)
 PAYLOAD_TYPES = Kind(

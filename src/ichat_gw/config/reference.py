@@ -37,6 +37,9 @@ show.
 Whatever is wrong stops the start with exit status 2, before anything else happens, and all of it is said at
 once, as `FILE:LINE: SETTING: what is wrong; what is allowed`.
 
+Of a file that is changed while the gateway runs, a *reload* (`ichat-gw reload`, or SIGHUP) puts in force what can
+change without touching a call; what cannot says so below, and the reload names it.
+
 Settings marked *new* are unknown to the original `ichat-gw`; a file written for it works unchanged.
 """
 
@@ -95,6 +98,7 @@ def _entry(setting: Setting) -> str:
         f"- Default: {setting.default_text}",
     ]
     lines.append(f"- Allowed: {row.kind.allowed}")
+    lines.append(f"- A change takes effect: {'at a reload' if row.live else 'at the next start'}")
     if row.repeats:
         lines.append("- Can be given any number of times")
     if row.flag:

@@ -98,6 +98,7 @@ class Settings(BaseModel):
             "The DNS servers to ask. Blank takes those of the operating system.",
             flag="-d",
             default_words="the system's",
+            live=True,
         ),
     ] = ()
     sip_gateway_identity: Annotated[
@@ -110,6 +111,7 @@ class Settings(BaseModel):
             flag="-gi",
             default_words="made from the gateway's address",
             sample='"iChat-gw" <sip:ichat-gw@sipdomain.com>',
+            live=True,
         ),
     ] = None
     udp_tcp_port: Annotated[
@@ -148,6 +150,7 @@ class Settings(BaseModel):
             "TCP and TLS.",
             flag="-nk",
             flag_turns_off=True,
+            live=True,
         ),
     ] = True
     outbound_proxy: Annotated[
@@ -160,6 +163,7 @@ class Settings(BaseModel):
             "routes SIP.",
             flag="-op",
             default_words="none",
+            live=True,
         ),
     ] = None
     registration_time: Annotated[
@@ -170,6 +174,7 @@ class Settings(BaseModel):
             kinds.whole(0, 2**32 - 1, "seconds"),
             "How long each registration of an iChat user at the SIP registrar is asked to last. 0 registers "
             "nobody.",
+            live=True,
         ),
     ] = 3600
     registration_retry_time: Annotated[
@@ -179,6 +184,7 @@ class Settings(BaseModel):
             "RegistrationRetryTime",
             kinds.whole(1, _DAY, "seconds"),
             "How long to wait after a failed registration before trying again.",
+            live=True,
         ),
     ] = 120
     session_expires: Annotated[
@@ -192,6 +198,7 @@ class Settings(BaseModel):
             "1 to 89 count as 90. 0 asks for none, but a phone that wants a session timer still gets it. "
             "Never asked of iChat.",
             new=True,
+            live=True,
         ),
     ] = 1800
     sip_credentials: Annotated[
@@ -209,6 +216,7 @@ class Settings(BaseModel):
             repeats=True,
             default_words="none",
             new=True,
+            live=True,
         ),
     ] = ()
 
@@ -216,11 +224,18 @@ class Settings(BaseModel):
 
     log_level: Annotated[
         LogLevel,
-        Row(Section.GENERAL, "LogLevel", kinds.LOG_LEVEL, "How much is logged to the console.", flag="-l"),
+        Row(
+            Section.GENERAL,
+            "LogLevel",
+            kinds.LOG_LEVEL,
+            "How much is logged to the console.",
+            flag="-l",
+            live=True,
+        ),
     ] = LogLevel.INFO
-    log_filename: Annotated[Path, Row(Section.GENERAL, "LogFilename", kinds.PATH, "The log file.")] = Path(
-        "ichat-gw.log"
-    )
+    log_filename: Annotated[
+        Path, Row(Section.GENERAL, "LogFilename", kinds.PATH, "The log file.", live=True)
+    ] = Path("ichat-gw.log")
     log_file_max_lines: Annotated[
         int,
         Row(
@@ -228,6 +243,7 @@ class Settings(BaseModel):
             "LogFileMaxLines",
             kinds.whole(0, 10**9, "lines"),
             "After how many lines a new log file is begun; 50000 lines are about 5 MB. 0 never begins one.",
+            live=True,
         ),
     ] = 50000
     log_file_count: Annotated[
@@ -238,6 +254,7 @@ class Settings(BaseModel):
             kinds.whole(0, 10000, "files"),
             "How many old log files are kept beside the one being written.",
             new=True,
+            live=True,
         ),
     ] = 10
     log_format: Annotated[
@@ -248,6 +265,7 @@ class Settings(BaseModel):
             kinds.LOG_FORMAT,
             "Whether a line of the log is text to read or one JSON object.",
             new=True,
+            live=True,
         ),
     ] = LogFormat.TEXT
     gateway_ipc_port: Annotated[
@@ -275,6 +293,7 @@ class Settings(BaseModel):
             "IChatProceedingTimeout",
             kinds.whole(1, 600_000, "milliseconds"),
             "How long to look for an iChat client of a user who is called.",
+            live=True,
         ),
     ] = 5000
     always_relay_ichat_media: Annotated[
@@ -295,6 +314,7 @@ class Settings(BaseModel):
             "PreferIPv6",
             kinds.ON_OFF,
             "Whether an iChat client that offers several addresses is reached at an IPv6 one first.",
+            live=True,
         ),
     ] = False
     skip_first_ichat_address: Annotated[
@@ -304,6 +324,7 @@ class Settings(BaseModel):
             "SkipFirstIChatAddress",
             kinds.ON_OFF,
             "For tests only: whether an iChat client is reached at the second address that it offers.",
+            live=True,
         ),
     ] = False
     codec_id_filter_list: Annotated[
@@ -314,6 +335,7 @@ class Settings(BaseModel):
             kinds.PAYLOAD_TYPES,
             "The codecs, by RTP payload type, that are taken out of offers. 3 is GSM, in which iChat and "
             "some SNOM phones do not understand each other. Blank takes none out.",
+            live=True,
         ),
     ] = (3,)
     media_relay_port_range_min: Annotated[
@@ -324,11 +346,18 @@ class Settings(BaseModel):
             kinds.PORT,
             "The first UDP port of the media relay. A call takes two pairs of ports, an even and the next "
             "odd one.",
+            live=True,
         ),
     ] = 8000
     media_relay_port_range_max: Annotated[
         int,
-        Row(Section.GENERAL, "MediaRelayPortRangeMax", kinds.PORT, "The last UDP port of the media relay."),
+        Row(
+            Section.GENERAL,
+            "MediaRelayPortRangeMax",
+            kinds.PORT,
+            "The last UDP port of the media relay.",
+            live=True,
+        ),
     ] = 9999
     media_relay_workers: Annotated[
         int,
@@ -350,6 +379,7 @@ class Settings(BaseModel):
             "A call is ended when nothing, neither audio nor RTCP, has come from one of its parties for so "
             "long. Calls on hold are left alone. 0 never ends a call for that.",
             new=True,
+            live=True,
         ),
     ] = 60
 
@@ -403,6 +433,7 @@ class Settings(BaseModel):
             kinds.whole(1, _DAY, "seconds"),
             "The time between two pings that keep the connection to the Jabber server alive and notice "
             "when it is dead.",
+            live=True,
         ),
     ] = 60
     jabber_control_username: Annotated[
@@ -438,6 +469,7 @@ class Settings(BaseModel):
             "Whether telephone numbers can be called through this gateway. Clients that look for a way to "
             "the telephone network are then told so (service discovery, `gateway/pstn`).",
             new=True,
+            live=True,
         ),
     ] = False
 
@@ -459,6 +491,7 @@ class Settings(BaseModel):
             "network that the call goes to.",
             pair="TranslationOutput",
             default_words="none",
+            live=True,
         ),
     ] = ()
 
@@ -475,6 +508,7 @@ class Settings(BaseModel):
             "wherever it is, while a call is negotiated with it over XMPP or is up. Blank hears everybody.",
             default_words="everybody is heard",
             new=True,
+            live=True,
         ),
     ] = ()
     allowed_xmpp_domains: Annotated[
@@ -487,6 +521,7 @@ class Settings(BaseModel):
             default_words="the domain above JabberComponentName",
             sample="jabber.company.com",
             new=True,
+            live=True,
         ),
     ] = ()
     allowed_transfer_domains: Annotated[
@@ -499,6 +534,7 @@ class Settings(BaseModel):
             "OutboundProxy, and the domains that a TranslationOutput spells out.",
             default_words="none",
             new=True,
+            live=True,
         ),
     ] = ()
     max_requests_per_second: Annotated[
@@ -511,6 +547,7 @@ class Settings(BaseModel):
             "XMPP users. What is beyond that is answered 503 with Retry-After; a second's worth may come at "
             "once. What belongs to a call that is up is never limited. 0 is no limit.",
             new=True,
+            live=True,
         ),
     ] = 200
     max_requests_per_second_per_source: Annotated[
@@ -521,6 +558,7 @@ class Settings(BaseModel):
             kinds.whole(0, 100_000, "requests"),
             "The same for each IP address (IPv6: each /64 network) and each XMPP user. 0 is no limit.",
             new=True,
+            live=True,
         ),
     ] = 100
     max_calls: Annotated[
@@ -532,6 +570,7 @@ class Settings(BaseModel):
             "How many calls there may be at once; more are answered 503 with Retry-After. The range of the "
             "media relay's ports is a limit, too: each call takes two pairs. 0 is no limit.",
             new=True,
+            live=True,
         ),
     ] = 1000
     max_calls_per_source: Annotated[
@@ -543,6 +582,7 @@ class Settings(BaseModel):
             "How many calls from one IP address (IPv6: one /64 network) there may be at once. A proxy is one "
             "address for everybody behind it. 0 is no limit.",
             new=True,
+            live=True,
         ),
     ] = 500
     max_calls_per_user: Annotated[
@@ -554,8 +594,100 @@ class Settings(BaseModel):
             "How many calls one XMPP user may have at once, made and received, those included that ring. 0 "
             "is no limit.",
             new=True,
+            live=True,
         ),
     ] = 10
+    allowed_destinations: Annotated[
+        tuple[str, ...],
+        Row(
+            Section.ACCESS,
+            "AllowedDestinations",
+            kinds.PREFIXES,
+            "The beginnings of the numbers and addresses that XMPP users may call, after translation; white "
+            "space, dots, hyphens and parentheses in numbers do not count. Blank allows all that "
+            "DeniedDestinations does not deny.",
+            default_words="all",
+            new=True,
+            live=True,
+        ),
+    ] = ()
+    denied_destinations: Annotated[
+        tuple[str, ...],
+        Row(
+            Section.ACCESS,
+            "DeniedDestinations",
+            kinds.PREFIXES,
+            "The beginnings of those that they may not call, such as expensive numbers that a stolen account "
+            "would run up a bill with. Where both lists fit, the longer beginning decides.",
+            default_words="none",
+            new=True,
+            live=True,
+        ),
+    ] = ()
+    max_call_duration: Annotated[
+        int,
+        Row(
+            Section.ACCESS,
+            "MaxCallDuration",
+            kinds.whole(0, 30 * _DAY, "seconds"),
+            "How long a call may last; it is then ended. A call that nobody ends is a bill that nobody ends. "
+            "0 is no limit.",
+            new=True,
+            live=True,
+        ),
+    ] = 43200
+    max_transactions: Annotated[
+        int,
+        Row(
+            Section.ACCESS,
+            "MaxTransactions",
+            kinds.whole(0, 1_000_000, "transactions"),
+            "How many SIP transactions there may be at once; requests that would begin another one are "
+            "answered 503 with Retry-After, without any memory of them. One takes some kilobytes for up to "
+            "32 seconds. 0 is no limit.",
+            new=True,
+            live=True,
+        ),
+    ] = 20000
+    trusted_sip_networks: Annotated[
+        tuple[IPv4Network | IPv6Network, ...],
+        Row(
+            Section.ACCESS,
+            "TrustedSIPNetworks",
+            kinds.NETWORKS,
+            "The addresses and networks of phone systems and proxies that are never ignored, whatever they "
+            "send (see IgnoreAfter). The registrar, OutboundProxy and whoever else the gateway itself calls "
+            "or registers with need not be in it.",
+            default_words="none",
+            new=True,
+            live=True,
+        ),
+    ] = ()
+    ignore_after: Annotated[
+        int,
+        Row(
+            Section.ACCESS,
+            "IgnoreAfter",
+            kinds.whole(0, 100_000, "misdeeds"),
+            "After how many misdeeds in a minute an address (IPv6: a /64 network) is ignored for a while: "
+            "messages that are not SIP, more requests than it may send, calls to who does not exist, "
+            "registrations (the gateway is no registrar). Scanners are such sources. Its calls that are up "
+            "go on. 0 ignores nobody.",
+            new=True,
+            live=True,
+        ),
+    ] = 30
+    ignore_time: Annotated[
+        int,
+        Row(
+            Section.ACCESS,
+            "IgnoreTime",
+            kinds.whole(1, 30 * _DAY, "seconds"),
+            "How long it is ignored.",
+            new=True,
+            live=True,
+        ),
+    ] = 600
 
     # --- TLS -------------------------------------------------------------------------------------------
 
@@ -567,6 +699,7 @@ class Settings(BaseModel):
             kinds.PATH,
             "The PEM file with this server's certificate and its chain. Without one, TLS is not opened.",
             default_words="`domain_cert_<TLSDomainName>.pem` in the current directory",
+            live=True,
         ),
     ] = None
     tls_private_key: Annotated[
@@ -577,6 +710,7 @@ class Settings(BaseModel):
             kinds.PATH,
             "The PEM file with the certificate's private key.",
             default_words="`domain_key_<TLSDomainName>.pem` in the current directory",
+            live=True,
         ),
     ] = None
     tls_private_key_pass_phrase: Annotated[
@@ -587,6 +721,7 @@ class Settings(BaseModel):
             kinds.SECRET,
             "The pass phrase of the private key, if it has one.",
             default_words="none",
+            live=True,
         ),
     ] = None
     tls_dh_params_filename: Annotated[
@@ -597,6 +732,7 @@ class Settings(BaseModel):
             kinds.PATH,
             "The PEM file with Diffie-Hellman parameters.",
             default_words="none",
+            live=True,
         ),
     ] = None
     tls_ca_file: Annotated[
@@ -610,6 +746,7 @@ class Settings(BaseModel):
             "wildcards do not count (RFC 5922).",
             default_words="the system's, and every `root_cert_*.pem` in the current directory",
             new=True,
+            live=True,
         ),
     ] = None
     tls_require_client_certificate: Annotated[
@@ -620,6 +757,7 @@ class Settings(BaseModel):
             kinds.ON_OFF,
             "Whether only peers with a certificate from a trusted root may connect over TLS.",
             new=True,
+            live=True,
         ),
     ] = False
 

@@ -21,7 +21,8 @@ from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ichat_gw.call.admission import Bucket, source_of
+from ichat_gw.call.admission import source_of
+from ichat_gw.call.rate import Bucket
 
 RATE = 50.0
 """Requests per second of one source, on average."""

@@ -8,6 +8,7 @@ answered here.
 import hashlib
 import random
 from collections.abc import Callable
+from enum import Enum
 
 from ichat_gw.addressing.sip_grammar import InvalidSyntax
 from ichat_gw.call.leg import Place
@@ -38,6 +39,14 @@ from ichat_gw.sip.transaction import Asked, LayerOutput, Stray, Transaction, rep
 __all__ = ["UserAgent", "UserAgentConfig"]
 
 
+class Verdict(Enum):
+    """What becomes of a request that would begin something."""
+
+    TAKE = "it is taken"
+    BUSY = "it gets 503 with Retry-After (RFC 3261 section 21.5.4), or, if it is malformed, nothing"
+    IGNORE = "it gets no answer at all"
+
+
 class UserAgent:
     """All SIP sessions and registrations of one gateway.
 
@@ -64,10 +73,9 @@ class UserAgent:
         self._nobody = TransactionUser(None)
         self._registrations = Registrations(self._core, chance)
         self._salt = token().encode()
-        self.admit: Callable[[str, Flow], bool] = lambda method, flow: True
+        self.admit: Callable[[str, Flow], Verdict] = lambda method, flow: Verdict.TAKE
         """Asked, before anything is kept of it, about each request that belongs to nothing we know (its
-        method and flow): whether there is time for it. What is not admitted gets 503 with Retry-After, or,
-        if it is malformed, nothing."""
+        method and flow): what becomes of it."""
         self.heard: SessionId | None = None
         """The session that the latest `Received` belonged to, if any: for traces."""
 
@@ -173,9 +181,14 @@ class UserAgent:
             self._refuse_malformed(error, data, flow)
             return
         self.heard = self.session_of(message.call_id)
-        if isinstance(message, Request) and self._is_new(message) and not self.admit(message.method, flow):
-            self._answer_without_state(message, 503, data, flow, extra=(RETRY_AFTER,))
-            return
+        if isinstance(message, Request) and self._is_new(message):
+            verdict = self.admit(message.method, flow)
+            if verdict is Verdict.BUSY:
+                self._answer_without_state(message, 503, data, flow, extra=(RETRY_AFTER,))
+            elif verdict is Verdict.IGNORE:
+                self._core.tell(Dropped("ignored", flow))
+            if verdict is not Verdict.TAKE:
+                return
         self._pass_on(self._core.layer.receive(message, flow, self._core.now))
 
     def _pass_on(self, outputs: list[LayerOutput]) -> None:
@@ -193,10 +206,11 @@ class UserAgent:
 
     def _refuse_malformed(self, error: MalformedMessage, data: bytes, flow: Flow) -> None:
         """Answer without a transaction: there may not be enough of the request to make one."""
-        if error.status is None or error.request is None or not self.admit(error.request.method, flow):
-            self._core.tell(Dropped("malformed", flow))
+        self._core.tell(Dropped("malformed", flow))
+        request = error.request
+        if error.status is None or request is None or self.admit(request.method, flow) is not Verdict.TAKE:
             return
-        self._answer_without_state(error.request, error.status, data, flow, reason=error.text)
+        self._answer_without_state(request, error.status, data, flow, reason=error.text)
 
     def _is_new(self, request: Request) -> bool:
         """Tell whether a request would begin something; ACK never does."""
