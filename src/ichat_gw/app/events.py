@@ -2,7 +2,7 @@
 
 In: these, the SIP events Received, SendFailed and Resolved, and what the relay workers say. Out: `Note`, the
 SIP commands Send and Lookup, ToConnector, orders for the relay workers, and what is to be known of calls
-(`ichat_gw.app.call_events`).
+(`ichat_gw.app.call_events`) and of registrations.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,15 @@ from ichat_gw.app.call_events import CallEvent
 from ichat_gw.ipc.messages import Message
 from ichat_gw.jabber.ichat.leg import ToConnector
 from ichat_gw.media.engine import FromWorker, Statistics, StatisticsAsked, ToWorker, WorkerLost
-from ichat_gw.sip.events import Lookup, Received, Resolved, Send, SendFailed
+from ichat_gw.sip.events import (
+    Lookup,
+    Received,
+    Registered,
+    RegistrationFailed,
+    Resolved,
+    Send,
+    SendFailed,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +63,14 @@ class Note:
     fields: tuple[tuple[str, object], ...] = ()
 
 
-GatewayCommand: TypeAlias = Send | Lookup | ToConnector | ToWorker | Statistics | Note | CallEvent
+GatewayCommand: TypeAlias = (
+    Send
+    | Lookup
+    | ToConnector
+    | ToWorker
+    | Statistics
+    | Note
+    | CallEvent
+    | Registered
+    | RegistrationFailed
+)

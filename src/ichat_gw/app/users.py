@@ -31,6 +31,11 @@ class Users:
         return [*stops, *(command for user in moved for command in self._enter(user))]
 
     @property
+    def online(self) -> Iterable[str]:
+        """Everybody who is online, in the order of coming."""
+        return self._online
+
+    @property
     def aors(self) -> tuple[str, ...]:
         """Every address of record of those who are online, once."""
         return tuple(self._users_of)

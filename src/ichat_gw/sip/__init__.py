@@ -13,6 +13,7 @@ what arrives to them and answers the rest with `replies`. Upwards it speaks the 
 `ichat_gw.call.leg`: a SIP session *is* a leg. `events` is what goes in and comes out; everything here is
 pure, and `net` owns the sockets. What `net` needs of SIP is pure as well and stands here: `framing` cuts
 streams into messages, `connection_limits` bounds them, `certificate` says whom a TLS peer may speak for,
-`locating` is RFC 3263 over the answers that `dns_cache` keeps; `avoided` remembers targets that failed.
+`locating` is RFC 3263 over the answers that `dns_cache` keeps; `avoided` remembers targets that failed, and
+`targets` tells people of it.
 `tests/sip/ladder.py` is the way to try it.
 """

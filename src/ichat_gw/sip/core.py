@@ -15,6 +15,7 @@ from ichat_gw.sip.avoided import Avoided
 from ichat_gw.sip.dialog import sip_host
 from ichat_gw.sip.events import Flow, Lookup, Resolved, Send, SessionId, UserAgentCommand
 from ichat_gw.sip.message import Request, Response
+from ichat_gw.sip.targets import Targets
 from ichat_gw.sip.transaction import (
     MAGIC_COOKIE,
     Failed,
@@ -101,6 +102,7 @@ class Core:
         self.now = 0.0
         self.timers: Timers[tuple[TransactionUser, str]] = Timers()
         self.avoided = Avoided()
+        self.targets = Targets()
         self._lookups: dict[int, tuple[TransactionUser, Callable[[Resolved], None]]] = {}
         self._lookup_number = 0
 
@@ -232,8 +234,12 @@ class Core:
         """Fail what is on its way to the other end of `flow`, and go there last from now on."""
         outputs = self.layer.send_failed(flow, text, self.now)
         if outputs or flow.transport != "UDP":
-            self.avoided.failed(flow, self.now)
+            self._failed(flow)
         self.pass_on(outputs)
+
+    def _failed(self, flow: Flow) -> None:
+        self.avoided.failed(flow, self.now)
+        self.targets.failed(flow, self.now)
 
     # --- from the transaction layer -----------------------------------------------------------------------
 
@@ -248,13 +254,14 @@ class Core:
                     self.out.append(output)
                 case Told(transaction, response):
                     if response.status == 503:
-                        self.avoided.failed(transaction.flow, self.now)
+                        self._failed(transaction.flow)
                     else:
                         self.avoided.answered(transaction.flow)
+                        self.targets.answered(transaction.flow, self.now)
                     _user_of(transaction).told(transaction, response)
                 case TimedOut(transaction):
                     if transaction.is_client and transaction.response is None:
-                        self.avoided.failed(transaction.flow, self.now)
+                        self._failed(transaction.flow)
                     _user_of(transaction).failed(transaction, 408, "no response in time")
                 case Failed(transaction, text):
                     _user_of(transaction).failed(transaction, 503, text)

@@ -7,7 +7,7 @@ answered here.
 
 import hashlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 
 from ichat_gw.addressing.sip_grammar import InvalidSyntax
@@ -34,6 +34,7 @@ from ichat_gw.sip.refer import Replaces
 from ichat_gw.sip.registrations import Registrations
 from ichat_gw.sip.replies import RETRY_AFTER, Replies
 from ichat_gw.sip.session import Session
+from ichat_gw.sip.targets import Target
 from ichat_gw.sip.transaction import Asked, LayerOutput, Stray, Transaction, reply_flow
 
 __all__ = ["UserAgent", "UserAgentConfig"]
@@ -113,6 +114,16 @@ class UserAgent:
         self._core.now = now
         self._core.expire()
         return self._drain()
+
+    @property
+    def config(self) -> UserAgentConfig:
+        """The configuration in force."""
+        return self._core.config
+
+    @property
+    def targets(self) -> Iterable[Target]:
+        """Whom we have sent requests to lately, and whether they answered."""
+        return self._core.targets
 
     def reconfigure(self, config: UserAgentConfig, now: float) -> list[UserAgentCommand]:
         """Go by another configuration from now on; calls that are up go on as they began.
