@@ -5,7 +5,7 @@
         rtpengine.kill()              # as a machine that loses its power
         rtpengine.start()             # on the same ports; it has forgotten all calls
 
-It takes IPv4 and IPv6 under one interface name, as the documentation asks. It is given no table in the kernel,
+It takes IPv4 and IPv6 under one interface name, as the documentation asks. It has no table in the kernel,
 so it needs no module and no rights.
 """
 

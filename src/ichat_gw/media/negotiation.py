@@ -248,6 +248,12 @@ def _direction(description: SessionDescription, section: MediaSection) -> Direct
     return Direction.SENDRECV
 
 
+def both_talk(audio: Audio, partner: Audio | None) -> bool:
+    """Whether both parties are described, and neither holds the other."""
+    both = {audio.direction, partner.direction if partner is not None else None}
+    return both == {Direction.SENDRECV}
+
+
 @dataclass(frozen=True, slots=True)
 class LocalSession:
     """Our side of the session with one party, as last described to it."""

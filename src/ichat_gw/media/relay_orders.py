@@ -3,7 +3,7 @@
 from ichat_gw.call.media import Side
 from ichat_gw.media.codec import Codec
 from ichat_gw.media.exchange import Party
-from ichat_gw.media.negotiation import Audio, Direction
+from ichat_gw.media.negotiation import Audio, both_talk
 from ichat_gw.media.relay_messages import Adjust, Learning, Retarget
 from ichat_gw.media.relay_session import learning_for
 from ichat_gw.media.stream import USUAL_RATE
@@ -42,12 +42,6 @@ def adjust(session: int, side: Side, party: Party, partner: Party, timeout: floa
         mux=party.audio.mux and party.local is not None and party.local.mux,
         timeout=timeout if both_talk(party.audio, partner.audio) else 0.0,
     )
-
-
-def both_talk(audio: Audio, partner: Audio | None) -> bool:
-    """Whether both parties are described, and neither holds the other."""
-    both = {audio.direction, partner.direction if partner is not None else None}
-    return both == {Direction.SENDRECV}
 
 
 def _rates(party: Party) -> tuple[tuple[int, int], ...]:

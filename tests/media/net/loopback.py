@@ -39,11 +39,15 @@ def rtcp(size: int = 28) -> bytes:
 
 
 class Party:
-    """A UDP socket on a free port of its own."""
+    """A UDP socket, on a free port of its own unless one is named."""
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((host, 0))
+        try:
+            self.socket.bind((host, port))
+        except OSError:
+            self.socket.close()
+            raise
         self.socket.settimeout(PATIENCE)
         self.last = b""
         """The packet taken last."""
@@ -57,13 +61,17 @@ class Party:
         self.last, source = self.socket.recvfrom(4096)
         return self.last, source[1]
 
-    def waiting(self) -> int:
-        """Take whatever is there; how many packets that was."""
-        count = 0
+    def taken(self) -> list[bytes]:
+        """Take whatever is there."""
+        packets = []
         while select.select([self.socket], [], [], 0)[0]:
             self.take()
-            count += 1
-        return count
+            packets.append(self.last)
+        return packets
+
+    def waiting(self) -> int:
+        """Take whatever is there; how many packets that was."""
+        return len(self.taken())
 
     def close(self) -> None:
         self.socket.close()

@@ -1,0 +1,656 @@
+"""The engine that lets rtpengine do the work: a `MediaEngine`.
+
+For each request that changes where packets go, rtpengine is told anew where both parties are: an `offer` for
+the caller, an `answer` for the callee, whoever of them has said something. Its replies name its ports for
+each, which stay the same for the whole call.
+
+    asked        read what is asked; may be refused at once
+    offer        --> rtpengine     <-- the callee's port
+    answer       --> rtpengine     <-- the caller's port
+    met          reply
+
+While the offer of a call is under way nobody is told to rtpengine: both parties are described as being
+nowhere, so it takes no packet from anybody. Of several rtpengines a new call gets the one that lives and has
+the fewest calls; one that does not answer, or has no room, is passed over as long as nobody has been told its
+ports.
+
+An rtpengine is asked for a sign of life every few seconds. When it gives none, calls on it wait `GRACE`
+seconds for it; then they are lost, as are those that it has forgotten when it is back.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import TypeAlias
+
+from ichat_gw.call.cause import Cause, Ending
+from ichat_gw.call.media import (
+    MediaLost,
+    MediaOffer,
+    MediaPassedOn,
+    MediaReady,
+    MediaRefused,
+    MediaRelease,
+    Side,
+)
+from ichat_gw.clock import Timers
+from ichat_gw.errors import GatewayError
+from ichat_gw.media.engine import (
+    CallCounters,
+    EngineCommand,
+    EngineEvent,
+    EngineStatus,
+    FromNode,
+    MediaFor,
+    MediaOver,
+    NodeUnreachable,
+    PartChanged,
+    PartStatus,
+    Statistics,
+    StatisticsAsked,
+    ToCall,
+    ToNode,
+)
+from ichat_gw.media.exchange import (
+    Asked,
+    CannotMeet,
+    Circles,
+    Exchange,
+    Party,
+    Reach,
+    Request,
+    refusal,
+)
+from ichat_gw.media.negotiation import Address, Audio, NotAcceptable, both_talk
+from ichat_gw.media.relay_messages import Learning
+from ichat_gw.media.relay_session import learning_for
+from ichat_gw.media.rtpengine import ng
+from ichat_gw.media.rtpengine.descriptions import address_in, description, nowhere
+from ichat_gw.media.rtpengine.nodes import Life, Nodes
+from ichat_gw.media.rtpengine.report import counters_in, heard
+from ichat_gw.media.rtpengine.transactions import Transactions
+from ichat_gw.media.sdp import InvalidSdp, address_type
+
+PING_EVERY = 5.0
+"""Seconds between two questions whether an rtpengine lives."""
+PING_AGAIN = 1.0
+"""The same for one that did not answer."""
+GRACE = 5.0
+"""Seconds that calls wait for an rtpengine that does not answer."""
+LONGEST_LOOK = 15.0
+"""Seconds between two looks at the counters of a call, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class RtpEngineConfig:
+    """What the engine must know; times in seconds."""
+
+    addresses: Sequence[str]
+    """RtpengineAddress: `host:port` of each; one at least."""
+    filtered: frozenset[int] = frozenset()
+    """CodecIdFilterList: payload types taken out of offers."""
+    media_timeout: float = 0.0
+    """MediaTimeout: how long a party that is not on hold may send nothing; 0: for ever."""
+
+
+# --- what a request to rtpengine was about ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Ping:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Where the party of `call` is: the caller in an offer, the callee in an answer."""
+
+    call: "_Call"
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The counters of `call`, for our own use."""
+
+    call: "_Call"
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """The counters of the call with this handle, for somebody else."""
+
+    call: "_Call"
+    query: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Delete:
+    call: "_Call"
+
+
+_What: TypeAlias = _Ping | _Told | _Look | _Query | _Delete
+
+
+# --- calls ------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Party(Party):
+    """A party, and what rtpengine knows of it."""
+
+    told: Audio | None = None
+    """With its address; None: it is nowhere."""
+    count: int = 0
+    """How many packets had come from it at the last look."""
+    heard: float | None = None
+    """When that number was first seen; None: nothing has come."""
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """The media of one call."""
+
+    handle: str
+    id: str
+    """Its name at rtpengine."""
+    node: int
+    exchange: Exchange[_Party]
+    established: bool = False
+    """Its first request has been met, so the bridge relies on it."""
+    queue: deque[Request] = field(default_factory=deque)
+    asked: Asked | None = None
+    """What is being met."""
+    telling: dict[Side, Audio | None] | None = None
+    """What rtpengine is being told of the parties; None: nothing is under way."""
+    families: dict[Side, str] = field(default_factory=dict)
+    wanted: Side | None = None
+    """Who gets ports by that."""
+    given: dict[Side, Address] = field(default_factory=dict)
+    """The ports that rtpengine has named."""
+    passed_over: set[int] = field(default_factory=set)
+    """Those that did not answer, or had no room."""
+    talking_since: float | None = None
+    """When both parties began to talk; None: one is on hold, or not described."""
+    closing: bool = False
+
+    @property
+    def parties(self) -> dict[Side, _Party]:
+        """Both ends of it."""
+        return self.exchange.parties
+
+    @property
+    def has_ports(self) -> bool:
+        """Whether anybody has been told of a port."""
+        return any(party.opened for party in self.parties.values())
+
+
+_Timer: TypeAlias = tuple[str, int] | _Call
+
+
+class RtpEngine:
+    """All calls' media, over one rtpengine or several.
+
+    `local_address` is that of `exchange.Reach`: only the family of what it gives counts, for an rtpengine is
+    expected where we are or beside us. `rng` must not be guessable in production (`random.SystemRandom`).
+    """
+
+    def __init__(self, config: RtpEngineConfig, local_address: Callable[[str], str], rng: Random) -> None:
+        self._config = config
+        self._reach = Reach(local_address)
+        self._rng = rng
+        self._prefix = f"{rng.getrandbits(48):012x}"
+        self._nodes = Nodes(config.addresses)
+        self._calls: dict[str, _Call] = {}
+        self._open: set[_Call] = set()
+        self._circles: Circles[_Party] = Circles()
+        self._last_session = 0
+        self._out: list[EngineCommand] = []
+        self._transactions: Transactions[_What] = Transactions(self._send, rng)
+        self._timers: Timers[_Timer] = Timers()
+        for node in range(len(self._nodes)):
+            self._timers.set(("ping", node), 0.0)
+        timeout = config.media_timeout
+        self._look_every = min(LONGEST_LOOK, max(0.5, timeout / 4)) if timeout else LONGEST_LOOK
+
+    @property
+    def open_sessions(self) -> int:
+        """How many calls hold ports, those that are being closed included."""
+        return len(self._open)
+
+    @property
+    def ports_in_use(self) -> int:
+        """How many port pairs calls have been given."""
+        return sum(party.opened for call in self._open for party in call.parties.values())
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is an rtpengine that lives."""
+        return self._nodes.any_up
+
+    def status(self) -> EngineStatus:
+        """How the rtpengines are now."""
+        nodes = [self._nodes[number] for number in range(len(self._nodes))]
+        parts = tuple(PartStatus(node.name, node.life is Life.UP, node.calls) for node in nodes)
+        return EngineStatus("rtpengine", parts, self.ports_in_use)
+
+    def receive(self, event: EngineEvent, now: float) -> list[EngineCommand]:
+        """Hear one event; say what is to be done about it."""
+        match event:
+            case MediaFor(handle, request):
+                if isinstance(request, MediaRelease):
+                    self._release(handle, now)
+                else:
+                    self._request(handle, request, now)
+            case StatisticsAsked(handle, query):
+                self._ask_statistics(handle, query, now)
+            case FromNode(data, node):
+                self._node_said(node, data, now)
+            case NodeUnreachable(text, node):
+                self._node_lost(node, text, now)
+            case _:
+                pass  # from a relay worker that is not ours
+        return self._commands()
+
+    def deadline(self) -> float | None:
+        """When it is time to ask again, or to give up."""
+        times = (self._timers.deadline(), self._transactions.deadline())
+        return min((time for time in times if time is not None), default=None)
+
+    def expire(self, now: float) -> list[EngineCommand]:
+        """Ask again or give up where it is time."""
+        for node, what in self._transactions.expire(now):
+            self._given_up(node, what, now)
+            self._node_lost(node, "it does not answer", now)
+        for timer in self._timers.due(now):
+            match timer:
+                case _Call():
+                    self._look(timer, now)
+                case ("ping", node):
+                    self._transactions.ask(node, ng.ping(), _Ping(), now)
+                case (_, node):
+                    self._lose_calls(node, now)
+        return self._commands()
+
+    def _commands(self) -> list[EngineCommand]:
+        out, self._out = self._out, []
+        return out
+
+    def _send(self, data: bytes, node: int) -> None:
+        self._out.append(ToNode(data, node))
+
+    # --- requests -----------------------------------------------------------------------------------------
+
+    def _request(self, handle: str, request: Request | MediaPassedOn, now: float) -> None:
+        call = self._calls.get(handle)
+        try:
+            if isinstance(request, MediaPassedOn):
+                raise CannotMeet(Cause.MEDIA_FAILED, "nothing was to be passed on")
+            if call is None:
+                if not isinstance(request, MediaOffer):
+                    raise CannotMeet(Cause.MEDIA_FAILED, "no media is reserved for this call")
+                call = self._begin(handle, now)
+            elif isinstance(request, MediaOffer) and call.parties[request.side.other].audio is not None:
+                raise CannotMeet(Cause.MEDIA_FAILED, "the offer for this call has been answered")
+        except CannotMeet as error:
+            self._out.append(ToCall(handle, refusal(request, error)))
+            return
+        call.queue.append(request)
+        self._advance(call, now)
+
+    def _begin(self, handle: str, now: float) -> _Call:
+        """A new call at the rtpengine that has least to do."""
+        node = self._nodes.choose(now)
+        if node is None:
+            raise CannotMeet(Cause.NO_RESOURCES, f"no rtpengine answers, of {self._nodes}")
+        self._last_session += 1
+        parties = {side: _Party() for side in Side}
+        exchange = Exchange(parties, self._rng, self._reaches, self._config.filtered)
+        call = _Call(handle, f"{self._prefix}-{self._last_session}", node, exchange)
+        self._calls[handle] = call
+        self._open.add(call)
+        self._nodes[node].calls += 1
+        return call
+
+    def _reaches(self, address: str, towards: str) -> bool:
+        return address_type(self._reach.choose(towards, None)) == address_type(address)
+
+    def _advance(self, call: _Call, now: float) -> None:
+        """Meet what is asked of `call`, until something must be waited for."""
+        while call.queue and call.telling is None and not call.closing:
+            request = call.queue.popleft()
+            try:
+                asked = call.exchange.read(request)
+                self._circles.check(call.exchange, asked)
+                wanted = call.exchange.wants_ports(asked)
+                if wanted is None and asked.audio is None:
+                    self._meet(call, asked)
+                else:
+                    call.families = self._families(call, asked, wanted)
+                    call.asked, call.wanted = asked, wanted
+                    self._tell(call, now)
+            except (CannotMeet, InvalidSdp, NotAcceptable) as error:
+                self._fail(call, request, error, now)
+
+    def _meet(self, call: _Call, asked: Asked) -> None:
+        met = call.exchange.meet(asked)
+        call.established = True
+        self._out.append(ToCall(call.handle, MediaReady(asked.request.request, met.sdp)))
+
+    # --- telling rtpengine --------------------------------------------------------------------------------
+
+    def _families(self, call: _Call, asked: Asked, wanted: Side | None) -> dict[Side, str]:
+        """Whether each party is given an IPv4 or an IPv6 address. Raises `CannotMeet`, `NotAcceptable`."""
+        families: dict[Side, str] = {}
+        if wanted is not None:
+            address = self._reach.choose(asked.towards, call.exchange.audio_of(wanted, asked))
+            families[wanted] = address_type(address)
+        for side, party in call.parties.items():
+            audio = call.exchange.audio_of(side, asked)
+            if party.opened and party.local is not None:
+                families[side] = address_type(party.local.address)
+            elif audio is not None and audio.rtp is not None:
+                families.setdefault(side, address_type(audio.rtp[0]))
+        # Of a party that nobody knows anything about, and that gets no ports yet, it does not matter.
+        for side in Side:
+            families.setdefault(side, families.get(side.other, "IP4"))
+        return families
+
+    def _tell(self, call: _Call, now: float) -> None:
+        """Say where both parties are, as it will be when what is asked is met."""
+        call.telling = {side: self._whereabouts(call, side) for side in Side}
+        self._tell_of(call, Side.CALLER, now)
+
+    def _whereabouts(self, call: _Call, side: Side) -> Audio | None:
+        """Where `side` is, and which way it talks; None: nowhere."""
+        party, asked = call.parties[side], call.asked
+        if asked is not None and isinstance(asked.request, MediaOffer):
+            return None
+        audio = party.audio if asked is None else call.exchange.audio_of(side, asked)
+        if audio is None:
+            return party.told
+        if audio.rtp is None:
+            # On hold without an address it stays where it was.
+            return party.told and replace(party.told, direction=audio.direction)
+        return audio
+
+    def _tell_of(self, call: _Call, side: Side, now: float) -> None:
+        assert call.telling is not None
+        audio, partner = call.telling[side], call.telling[side.other]
+        learning = Learning.NOTHING
+        text = nowhere(call.families[side])
+        if audio is not None and audio.rtp is not None:
+            text = description(audio, partner)
+            learning = learning_for(audio.rtp[0], call.parties[side].towards)
+        say = ng.offer if side is Side.CALLER else ng.answer
+        request = say(call.id, text, learning, call.families[side.other])
+        self._transactions.ask(call.node, request, _Told(call, side), now)
+
+    def _told(self, call: _Call, side: Side, reply: ng.Reply, now: float) -> None:
+        """It has heard where `side` is, and says where the other one is to send."""
+        if reply.result != "ok":
+            self._not_told(call, reply, now)
+            return
+        try:
+            call.given[side.other] = address_in(reply.sdp)
+        except InvalidSdp as error:
+            text = f"{self._nodes[call.node].name} gave a description that cannot be used: {error}"
+            self._cannot_tell(call, CannotMeet(Cause.MEDIA_FAILED, text), now)
+            return
+        if side is Side.CALLER and not call.closing:
+            self._tell_of(call, Side.CALLEE, now)
+        else:
+            self._all_told(call, now)
+
+    def _all_told(self, call: _Call, now: float) -> None:
+        """Both parties are where they are to be: the request that wanted it is met."""
+        telling, call.telling = call.telling, None
+        asked, call.asked = call.asked, None
+        assert telling is not None
+        if call.closing:
+            self._delete(call, now)
+            return
+        for side, party in call.parties.items():
+            if party.opened and party.local is not None and not self._is_at(call, side, party):
+                self._lose(call, f"{self._nodes[call.node].name} has forgotten the call", now, asked)
+                return
+        if call.wanted is not None:
+            self._give_ports(call, call.wanted)
+        for side, party in call.parties.items():
+            party.told = telling[side]
+        if asked is not None:
+            try:
+                self._meet(call, asked)
+            except (CannotMeet, NotAcceptable) as error:
+                self._fail(call, asked.request, error, now)
+        self._expect(call, now)
+        self._advance(call, now)
+
+    def _give_ports(self, call: _Call, side: Side) -> None:
+        party, address = call.parties[side], call.given[side]
+        if party.local is not None:
+            self._circles.remove((party.local.address, party.local.port))
+        call.exchange.give_ports(side, *address)
+        party.opened = True
+        self._circles.add(address, call.exchange, side)
+
+    @staticmethod
+    def _is_at(call: _Call, side: Side, party: _Party) -> bool:
+        assert party.local is not None
+        return call.given[side] == (party.local.address, party.local.port)
+
+    def _not_told(self, call: _Call, reply: ng.Reply, now: float) -> None:
+        """It refuses. Another may have room for a call that nobody has been told a port of."""
+        name = self._nodes[call.node].name
+        if reply.is_unknown_call and call.has_ports:
+            asked, call.asked, call.telling = call.asked, None, None
+            if call.closing:
+                self._forget(call, None)
+            else:
+                self._lose(call, f"{name} has forgotten the call", now, asked)
+            return
+        if reply.is_full:
+            self._nodes.full(call.node, now)
+            if self._tell_another(call, now):
+                return
+            full = CannotMeet(Cause.NO_RESOURCES, f"{name} has no room: {reply.reason}")
+            self._cannot_tell(call, full, now)
+            return
+        self._cannot_tell(call, CannotMeet(Cause.MEDIA_FAILED, f"{name} refuses: {reply.reason}"), now)
+
+    def _tell_another(self, call: _Call, now: float) -> bool:
+        """Begin the call anew at another rtpengine, if nobody knows of this one, and there is one."""
+        if call.has_ports or call.closing:
+            return False
+        call.passed_over.add(call.node)
+        node = self._nodes.choose(now, without=call.passed_over)
+        if node is None:
+            return False
+        self._nodes[call.node].calls -= 1
+        self._nodes[node].calls += 1
+        call.node = node
+        self._tell(call, now)
+        return True
+
+    def _cannot_tell(self, call: _Call, error: CannotMeet, now: float) -> None:
+        """What is asked is refused, for rtpengine did not do its part."""
+        asked, call.asked, call.telling = call.asked, None, None
+        if call.closing:
+            self._delete(call, now)
+            return
+        if asked is not None:
+            self._fail(call, asked.request, error, now)
+        self._advance(call, now)
+
+    # --- the end, and failures ----------------------------------------------------------------------------
+
+    def _release(self, handle: str, now: float) -> None:
+        call = self._calls.get(handle)
+        if call is not None:
+            self._close(call, now)
+
+    def _close(self, call: _Call, now: float) -> None:
+        """The bridge has no more to do with this call."""
+        del self._calls[call.handle]
+        call.closing = True
+        call.queue.clear()
+        self._timers.clear(call)
+        # An offer that is still under way would open again what is deleted before it arrives.
+        if call.telling is None:
+            self._delete(call, now)
+
+    def _delete(self, call: _Call, now: float) -> None:
+        self._transactions.ask(call.node, ng.delete(call.id), _Delete(call), now)
+
+    def _forget(self, call: _Call, counters: CallCounters | None) -> None:
+        """Nothing of this call is open any more."""
+        self._open.discard(call)
+        self._nodes[call.node].calls -= 1
+        for party in call.parties.values():
+            if party.local is not None:
+                self._circles.remove((party.local.address, party.local.port))
+        self._out.append(MediaOver(call.handle, counters))
+
+    def _fail(self, call: _Call, request: Request, error: GatewayError, now: float) -> None:
+        """What is asked of `call` cannot be met. Nobody relies on a call whose offer was refused."""
+        self._out.append(ToCall(call.handle, refusal(request, error)))
+        if not call.established:
+            self._close(call, now)
+
+    def _lose(self, call: _Call, text: str, now: float, asked: Asked | None = None) -> None:
+        """The media of `call` is gone for good."""
+        lost = Ending(Cause.MEDIA_FAILED, text=text)
+        asked = asked or call.asked
+        waiting = [*([asked.request] if asked is not None else []), *call.queue]
+        for request in waiting:
+            self._out.append(ToCall(call.handle, MediaRefused(request.request, lost)))
+        self._out.append(ToCall(call.handle, MediaLost(lost)))
+        self._close(call, now)
+
+    # --- the rtpengines -----------------------------------------------------------------------------------
+
+    def _node_said(self, node: int, data: bytes, now: float) -> None:
+        try:
+            answered = self._transactions.hear(node, data)
+        except ng.InvalidReply:
+            return  # nobody but it can write to us, so it is broken; it will be given up
+        if answered is None:
+            return
+        what, reply = answered
+        self._node_lives(node, now)
+        match what:
+            case _Ping():
+                self._timers.set(("ping", node), now + PING_EVERY)
+            case _Told(call, side):
+                self._told(call, side, reply, now)
+            case _Look(call):
+                self._looked(call, reply, now)
+            case _Query(call, query):
+                counters = counters_in(reply, self._silence(call, now))
+                self._out.append(Statistics(call.handle, query, counters))
+            case _Delete(call):
+                self._forget(call, counters_in(reply, self._silence(call, now)))
+
+    def _given_up(self, node: int, what: _What, now: float) -> None:
+        """There was no answer to this."""
+        match what:
+            case _Ping():
+                self._timers.set(("ping", node), now + PING_AGAIN)
+            case _Told(call, _):
+                if not self._tell_another(call, now):
+                    text = f"{self._nodes[node].name} does not answer"
+                    self._cannot_tell(call, CannotMeet(Cause.MEDIA_FAILED, text), now)
+            case _Look(call):
+                self._timers.set(call, now + self._look_every)
+            case _Query(call, query):
+                self._out.append(Statistics(call.handle, query, None))
+            case _Delete(call):
+                self._forget(call, None)
+
+    def _node_lives(self, node: int, now: float) -> None:
+        if not self._nodes.lives(node):
+            return
+        self._timers.clear(("grace", node))
+        self._out.append(PartChanged(self._nodes[node].name, True, "it answers"))
+        for call in self._open:
+            if call.node == node and not call.closing:
+                self._look(call, now)  # it may have been started anew, and know nothing of them
+
+    def _node_lost(self, node: int, text: str, now: float) -> None:
+        if self._nodes.lost(node, text):
+            self._timers.set(("grace", node), now + GRACE)
+            self._out.append(PartChanged(self._nodes[node].name, False, text))
+        for what in self._transactions.give_up(node):
+            self._given_up(node, what, now)
+        if ("ping", node) not in self._timers:
+            self._timers.set(("ping", node), now + PING_AGAIN)
+
+    def _lose_calls(self, node: int, now: float) -> None:
+        """Those on an rtpengine that stays away."""
+        text = f"{self._nodes[node].name} is gone: {self._nodes[node].lost_by}"
+        for call in [each for each in self._open if each.node == node and not each.closing]:
+            self._lose(call, text, now)
+
+    # --- looking after calls ------------------------------------------------------------------------------
+
+    def _expect(self, call: _Call, now: float) -> None:
+        """Watch a call from its first description on, and note since when its parties talk."""
+        if call.closing:
+            return
+        if call not in self._timers:
+            self._timers.set(call, now + self._look_every)
+        caller, callee = (call.parties[side].told for side in Side)
+        if caller is None or not both_talk(caller, callee):
+            call.talking_since = None
+        elif call.talking_since is None:
+            call.talking_since = now
+
+    def _look(self, call: _Call, now: float) -> None:
+        self._timers.clear(call)
+        if call.telling is None:
+            self._transactions.ask(call.node, ng.query(call.id), _Look(call), now)
+        else:
+            self._timers.set(call, now + self._look_every)
+
+    def _looked(self, call: _Call, reply: ng.Reply, now: float) -> None:
+        """What rtpengine has counted, or that it knows nothing of the call."""
+        if call.closing:
+            return
+        self._timers.set(call, now + self._look_every)
+        if reply.is_unknown_call and call.telling is None:
+            self._lose(call, f"{self._nodes[call.node].name} has forgotten the call", now)
+            return
+        counters = counters_in(reply, dict.fromkeys(Side))
+        if counters is None:
+            return
+        for side, count in zip(Side, (heard(counters.caller), heard(counters.callee)), strict=True):
+            party = call.parties[side]
+            if count != party.count:
+                party.count, party.heard = count, now
+        self._end_silent(call, now)
+
+    def _end_silent(self, call: _Call, now: float) -> None:
+        timeout, since = self._config.media_timeout, call.talking_since
+        if not timeout or since is None:
+            return
+        for side, party in call.parties.items():
+            if now - max(since, party.heard or 0.0) >= timeout:
+                text = f"nothing from the {side.value} for {timeout:g} s"
+                lost = MediaLost(Ending(Cause.MEDIA_TIMEOUT, text=text))
+                self._out.append(ToCall(call.handle, lost))
+                call.talking_since = None
+                return
+
+    def _silence(self, call: _Call, now: float) -> dict[Side, float | None]:
+        """How long each party has been silent, as far as our looks tell."""
+        return {
+            side: None if party.heard is None else now - party.heard for side, party in call.parties.items()
+        }
+
+    def _ask_statistics(self, handle: str, query: int, now: float) -> None:
+        call = self._calls.get(handle)
+        if call is None or not call.has_ports or self._nodes[call.node].life is Life.DOWN:
+            self._out.append(Statistics(handle, query, None))
+        else:
+            self._transactions.ask(call.node, ng.query(call.id), _Query(call, query), now)
