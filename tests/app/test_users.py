@@ -73,3 +73,28 @@ def test_nobody_is_given_up_while_nobody_can_be_told() -> None:
     users.disconnected()
     assert users.expire(1e9) == []
     assert users.all_went() == [StopRegistration(AOR_A)]
+
+
+def test_other_rules_move_those_who_are_online() -> None:
+    users = Users(RULES)
+    for user in (A, B, "c@jabber.localhost", "loop@jabber.localhost"):
+        users.came(user)
+    assert users.aors == (AOR_A, AOR_B)
+    others = TranslationRules(
+        [
+            TranslationRule("^xmpp:a@", "sip:a@phones.localhost"),
+            TranslationRule("^xmpp:(c|b)@", "sip:$1@new.localhost"),
+        ]
+    )
+    assert users.reconfigure(others) == [
+        StopRegistration(AOR_B),
+        StartRegistration("sip:b@new.localhost"),
+        StartRegistration("sip:c@new.localhost"),
+    ]
+    assert users.reconfigure(others) == []
+    assert users.reconfigure(TranslationRules()) == [
+        StopRegistration(AOR_A),
+        StopRegistration("sip:b@new.localhost"),
+        StopRegistration("sip:c@new.localhost"),
+    ]
+    assert users.reconfigure(RULES) == [StartRegistration(AOR_A), StartRegistration(AOR_B)]

@@ -116,3 +116,38 @@ class Pool(RuleBasedStateMachine):
 
 Pool.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 TestPool = Pool.TestCase
+
+
+def test_another_range_for_what_is_taken_from_now_on() -> None:
+    pool = PortPool(8000, 8003, Random(1), rest=2.0)
+    old = pool.take(0.0)
+    pool.resize(9000, 9001)
+    assert pool.take(0.0) == 9000
+    with pytest.raises(NoPortLeft):
+        pool.take(0.0)
+    pool.give_back(old, 0.0)
+    assert pool.available(10.0) == 0
+    pool.resize(8000, 8003)
+    assert pool.available(10.0) == 2
+    pool.give_back(9000, 10.0, used=False)
+    assert pool.available(20.0) == 2
+    assert pool.in_use == 0
+
+
+def test_a_range_that_shrinks_around_pairs_in_use_and_set_aside() -> None:
+    pool = PortPool(8000, 8005, Random(1), rest=2.0, aside=60.0)
+    taken = {pool.take(0.0) for _ in range(3)}
+    pool.set_aside(8000, 0.0)
+    pool.give_back(8002, 0.0)
+    pool.resize(8000, 8005)
+    assert taken == {8000, 8002, 8004}
+    assert pool.available(1.0) == 0
+    assert pool.available(3.0) == 1
+    assert pool.available(61.0) == 2
+
+
+def test_an_empty_range_changes_nothing() -> None:
+    pool = PortPool(8000, 8003, Random(1))
+    with pytest.raises(EmptyPortRange):
+        pool.resize(9001, 9001)
+    assert pool.available(0.0) == 2

@@ -18,7 +18,7 @@ from ichat_gw.config.changes import Change, changes
 from ichat_gw.config.credentials import SipCredentials
 from ichat_gw.config.load import Loaded
 from ichat_gw.config.problem import ConfigError
-from ichat_gw.config.table import SETTINGS, Settings
+from ichat_gw.config.table import SETTINGS, Section, Settings
 from ichat_gw.errors import GatewayError
 from ichat_gw.ipc.messages import Configure
 from ichat_gw.media.engine import MediaSettings
@@ -31,6 +31,12 @@ PutInForce: TypeAlias = Callable[[], None]
 
 Prepare: TypeAlias = Callable[[Settings], PutInForce]
 """Gets a part ready for other settings, and changes nothing. Raises GatewayError when that cannot be."""
+
+_TLS_TOGGLED = {
+    False: (SettingChange(name="TLSPort", before="closed: there was no certificate", after="open"),),
+    True: (SettingChange(name="TLSPort", before="open", after="closed: there is no certificate"),),
+}
+"""By whether TLS is open."""
 
 log = logging.get_logger(__name__)
 
@@ -53,6 +59,7 @@ class Reloader:
         self._read = read
         self._parts = tuple(parts)
         self._tls = _tls_of(loaded.settings)
+        self._has_tls = _speaks_tls(loaded.settings)
 
     def reload(self) -> ReloadReply:
         """Do it. Never raises for what is wrong with the configuration."""
@@ -60,7 +67,12 @@ class Reloader:
             loaded = self._read()
         except ConfigError as error:
             return _refused(map(str, error.problems), map(str, error.warnings))
-        found = changes(self.settings, loaded.settings)
+        hide_secrets(loaded.settings)
+        # Its port is opened or closed at the start.
+        toggled = _speaks_tls(loaded.settings) != self._has_tls
+        found = changes(
+            self.settings, loaded.settings, lambda setting: toggled and setting.row.section is Section.TLS
+        )
         settings = found.settings
         warnings = tuple(map(str, loaded.warnings))
         try:
@@ -74,7 +86,7 @@ class Reloader:
         reply = ReloadReply(
             done=True,
             changed=(*map(_told, found.live), *self._tls_changes(settings)),
-            needs_restart=tuple(map(_told, found.restart)),
+            needs_restart=(*map(_told, found.restart), *(_TLS_TOGGLED[self._has_tls] if toggled else ())),
             warnings=warnings,
         )
         _note(reply)
@@ -148,10 +160,14 @@ def _plain(secret: object) -> str:
 
 
 def _open_log(before: Settings, after: Settings) -> None:
-    hide_secrets(after)
     names = ("log_level", "log_filename", "log_file_max_lines", "log_file_count", "log_format")
     if any(getattr(before, name) != getattr(after, name) for name in names):
         configure_log(after)
+
+
+def _speaks_tls(settings: Settings) -> bool:
+    """Whether there is a certificate, so that TLS is opened."""
+    return certificate_of(tls_files(settings)) is not None
 
 
 def _tls_of(settings: Settings) -> dict[str, tuple[Path, bytes]]:

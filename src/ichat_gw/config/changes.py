@@ -1,5 +1,6 @@
 """What differs between the settings in force and those of a file that is read again."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ichat_gw.config.effective import shown
@@ -27,14 +28,15 @@ class Changes:
     """What is to be in force: the new values where they are live, the old ones elsewhere."""
 
 
-def changes(old: Settings, new: Settings) -> Changes:
-    """Compare the settings in force with those of the file."""
+def changes(old: Settings, new: Settings, frozen: Callable[[Setting], bool] = lambda _: False) -> Changes:
+    """Compare the settings in force with those of the file. `frozen`: which are not live this time."""
     live: list[Change] = []
     restart: list[Change] = []
     for setting in SETTINGS:
         before, after = getattr(old, setting.field), getattr(new, setting.field)
-        if before != after:
-            change = Change(setting, shown(setting, before), shown(setting, after))
-            (live if setting.row.live else restart).append(change)
+        change = Change(setting, shown(setting, before), shown(setting, after))
+        # A rule is the same in another line of the file; of secrets nothing is shown.
+        if before != after and (change.before != change.after or setting.row.kind.secret):
+            (live if setting.row.live and not frozen(setting) else restart).append(change)
     kept = {change.setting.field: getattr(old, change.setting.field) for change in restart}
     return Changes(tuple(live), tuple(restart), new.model_copy(update=kept))

@@ -129,7 +129,11 @@ class Registration(TransactionUser):
         stale = (config.outbound_proxy, config.registration_time) != (
             before.outbound_proxy,
             before.registration_time,
-        ) or (self._failing and config.trust != before.trust)
+        ) or (
+            self._failing
+            and (config.trust, config.registration_retry_time)
+            != (before.trust, before.registration_retry_time)
+        )
         if self.wanted and stale:
             if self._busy:
                 self._stale = True
