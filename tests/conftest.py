@@ -15,6 +15,7 @@ SERVERS = {
     "sipp": "sip-tester",
     "baresip": "baresip-core",
     "kamailio": "kamailio",
+    "svwar": "sipvicious",
     "setpriv": "util-linux",
 }
 """The programs that tests marked e2e need, with their Debian packages."""

@@ -15,6 +15,7 @@ FLOODER, STRANGER = "127.0.0.66", "127.0.0.67"
 SETTINGS = {
     "AllowedSIPNetworks": f"127.0.0.1, {FLOODER}",
     "MaxRequestsPerSecondPerSource": "5",
+    "IgnoreAfter": "0",
 }
 
 
