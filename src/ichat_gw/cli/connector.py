@@ -10,16 +10,20 @@ from ichat_gw.app.connector import ConnectorServer
 from ichat_gw.app.connector_start import ConnectorStart
 from ichat_gw.app.loop import loop_factory, settle_garbage_collector
 from ichat_gw.app.parent import StartDocumentError, read_start_document
+from ichat_gw.confinement import MIB, confine
 from ichat_gw.errors import GatewayError
 from ichat_gw.ipc.messages import VERSION
 from ichat_gw.ops import logging, redact
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+MEMORY = 2048 * MIB
+"""Bytes of address space; 100,000 users take a fraction."""
 
 
 def main() -> int:
     """Run the connector; returns the exit status."""
+    confine(memory=MEMORY)
     try:
         start = read_start_document(ConnectorStart)
     except StartDocumentError as error:
