@@ -15,10 +15,12 @@ from ipaddress import ip_address
 from itertools import count
 from xml.etree import ElementTree
 
+from app.relay import MemoryRelay, rtp
 from ichat_gw.addressing.translation import TranslationRule, TranslationRules
 from ichat_gw.app.call_events import CALL_EVENTS, CallEvent
-from ichat_gw.app.events import ConnectorDied, FromConnector, GatewayCommand, Note
+from ichat_gw.app.events import ConnectorDied, FromConnector, GatewayCommand, GatewayEvent, Note
 from ichat_gw.app.gateway import Gateway, GatewayConfig
+from ichat_gw.app.tracing import CallKept, TraceKept, Tracing, TracingCommand
 from ichat_gw.call.admission import Limits
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import (
@@ -43,15 +45,18 @@ from ichat_gw.jabber.events import ConnectorCommand, SendStanza, StanzaReceived,
 from ichat_gw.jabber.ichat.blob import ConnectRecord, encode
 from ichat_gw.jabber.ichat.leg import IChatConfig, ToConnector
 from ichat_gw.jabber.settings import ConnectorConfig
-from ichat_gw.media.engine import FromWorker, ToWorker, WorkerLost
+from ichat_gw.media.engine import FromWorker, Statistics, StatisticsAsked, ToWorker, WorkerLost
 from ichat_gw.media.relay_engine import EngineConfig, RelayEngine
-from ichat_gw.media.relay_messages import Close, Closed, Open, Opened, PartyCounters, Query, Report, Started
+from ichat_gw.media.relay_messages import Order, Started, WorkerReply
+from ichat_gw.ops.trace import Journal, TraceBook
 from ichat_gw.sip.events import (
     Flow,
     FromSession,
     InviteReceived,
     Lookup,
     Received,
+    Registered,
+    RegistrationFailed,
     Resolved,
     Send,
     SessionId,
@@ -61,6 +66,8 @@ from ichat_gw.sip.events import (
 )
 from ichat_gw.sip.user_agent import UserAgent, UserAgentConfig
 
+EPOCH = 1_800_000_000.0
+"""The UNIX time at which the clock of the world stands at 0."""
 COMPONENT = "gw.jabber.localhost"
 CONTROL = f"control@{COMPONENT}"
 GATEWAY = ("127.0.0.1", 5070)
@@ -285,6 +292,7 @@ class World:
     rules: TranslationRules = RULES
     limits: Limits = field(default_factory=Limits)
     transfer_hosts: frozenset[str] = frozenset()
+    media_timeout: float = 0.0
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -304,8 +312,17 @@ class World:
                 TransferPolicy(self.transfer_hosts, frozenset({GATEWAY[0]})),
             ),
             UserAgent(UserAgentConfig(), self.token),
-            RelayEngine(EngineConfig(*self.port_range, port_rest=0.0), lambda host: GATEWAY[0], self.rng),
+            RelayEngine(
+                EngineConfig(*self.port_range, port_rest=0.0, media_timeout=self.media_timeout),
+                lambda host: GATEWAY[0],
+                self.rng,
+            ),
         )
+        self.tracing = Tracing(TraceBook(), sample_seconds=5.0)
+        self.records: list[CallKept] = []
+        self.saved: list[Journal] = []
+        self._spoken: Counter[Address] = Counter()
+        self.relay = MemoryRelay(self.rng, self.after)
         self.relay_up()
         self.connector_up()
         self.phone = Phone(self)
@@ -329,6 +346,7 @@ class World:
             moments = [
                 self._queue[0][0] if self._queue else None,
                 self.gateway.deadline(),
+                self.tracing.deadline(),
                 self.connector.deadline(),
                 *(party.agent.deadline() for party in self.parties.values()),
             ]
@@ -339,7 +357,8 @@ class World:
             self.now = max(self.now, moment)
             if self._queue and self._queue[0][0] <= self.now:
                 heapq.heappop(self._queue)[2]()
-            self._gateway_does(self.gateway.expire(self.now))
+            self._traced(None, self.gateway.expire(self.now))
+            self._tracing_does(self.tracing.expire(self.now, EPOCH + self.now))
             self._connector_does(self.connector.expire(self.now))
             for party in self.parties.values():
                 party.obey(party.agent.expire(self.now))
@@ -359,8 +378,7 @@ class World:
 
     def _arrive(self, data: bytes, source: Address, target: Address) -> None:
         if target == GATEWAY:
-            event = Received(data, Flow("UDP", GATEWAY, source))
-            self._gateway_does(self.gateway.receive(event, self.now))
+            self.gateway_hears(Received(data, Flow("UDP", GATEWAY, source)))
         elif target in self.parties:
             self.parties[target].feed(Received(data, Flow("UDP", target, source)))
 
@@ -382,13 +400,30 @@ class World:
                     self._relay_does(order)
                 case Note():
                     self.notes.append(command)
+                case Statistics() | Registered() | RegistrationFailed():
+                    pass
                 case _ if isinstance(command, CALL_EVENTS):
                     self.events.append(command)
                 case _:
                     raise AssertionError(command)
 
-    def gateway_hears(self, event: object) -> None:
-        self._gateway_does(self.gateway.receive(event, self.now))  # type: ignore[arg-type]
+    def gateway_hears(self, event: GatewayEvent) -> None:
+        self._traced(event, self.gateway.receive(event, self.now))
+
+    def _traced(self, event: GatewayEvent | None, commands: list[GatewayCommand]) -> None:
+        heard = self.gateway.user_agent.heard
+        self._tracing_does(self.tracing.took(event, heard, commands, self.now, EPOCH + self.now))
+        self._gateway_does(commands)
+
+    def _tracing_does(self, commands: list[TracingCommand]) -> None:
+        for command in commands:
+            match command:
+                case StatisticsAsked():
+                    self.gateway_hears(command)
+                case CallKept():
+                    self.records.append(command)
+                case TraceKept(journal):
+                    self.saved.append(journal)
 
     # --- connector and XMPP server --------------------------------------------------------------------------
 
@@ -458,27 +493,45 @@ class World:
         if self.relay_lives:
             self.relay_lives = False
             self.relay_runs += 1
+            self.relay.sessions.clear()
             self.gateway_hears(WorkerLost("killed"))
             self.after(back_after, self.relay_up)
 
-    def _relay_does(self, order: object) -> None:
+    def _relay_does(self, order: Order) -> None:
         run = self.relay_runs
-        counters = PartyCounters()
-        match order:
-            case Open(session, side):
-                reply: object = Opened(session, side)
-            case Close(session):
-                reply = Closed(session, counters, counters)
-            case Query(session, query):
-                reply = Report(session, query, counters, counters)
-            case _:
-                return
 
-        def tell() -> None:
+        def tell(reply: WorkerReply) -> None:
             if self.relay_lives and run == self.relay_runs:
-                self.gateway_hears(FromWorker(reply))  # type: ignore[arg-type]
+                self.gateway_hears(FromWorker(reply))
 
-        self.after(0.001, tell)
+        if self.relay_lives:
+            self.relay.obey(order, self.now, lambda reply: self.after(0.001, lambda: tell(reply)))
+
+    def talk(
+        self,
+        party: "SipParty",
+        seconds: float,
+        *,
+        source: Address | None = None,
+        every: int = 1,
+        jitter: float = 0.0,
+        packet: bytes | None = None,
+    ) -> None:
+        """`party` sends audio to the port of ours that it was told, from where it announced or `source`.
+
+        Of the packets only one in `every` leaves; each is late by up to `jitter` seconds; `packet` is sent
+        in place of RTP.
+        """
+        packets, first = round(seconds * 50), self._spoken[party.address]
+        self._spoken[party.address] += packets
+        for number in range(0, packets, every):
+            data = packet or rtp(first + number)
+            delay = number * 0.02 + self.rng.random() * jitter
+            self.after(delay, lambda data=data: self._rtp(party, data, source))  # type: ignore[misc]
+
+    def _rtp(self, party: "SipParty", data: bytes, source: Address | None) -> None:
+        if self.relay.sessions:
+            self.relay.carry(data, source or party.address, self.relay.gate(party.address), self.now)
 
     # --- what is left ---------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ def test_a_good_call() -> None:
 
 
 def test_audio_that_is_missing_matters_more_than_who_hung_up() -> None:
-    verdict = Verdict(HUNG_UP, ARRIVED, MISSING)
+    verdict = Verdict(HUNG_UP, ARRIVED, MISSING, "from_callee")
     assert not verdict.good
     assert verdict.code == "never-sent"
     assert verdict.sentence == "bob hung up after 10 s; alice sent no audio."
@@ -30,7 +30,7 @@ def test_a_call_that_never_was() -> None:
     assert (verdict.code, verdict.sentence, verdict.remedy) == ("busy", "alice is busy.", "call later")
 
 
-@pytest.mark.parametrize("verdict", [Verdict(BUSY), Verdict(HUNG_UP, ARRIVED, MISSING)])
+@pytest.mark.parametrize("verdict", [Verdict(BUSY), Verdict(HUNG_UP, ARRIVED, MISSING, "from_callee")])
 def test_json_is_read_back(verdict: Verdict) -> None:
     assert read_verdict(verdict.as_json()) == verdict
 

@@ -7,7 +7,8 @@ from ichat_gw.ipc.messages import Message
 from ichat_gw.ops import redact, wire
 
 Content: TypeAlias = bytes | str | Message
-"""SIP as bytes; a stanza (it begins with `<`) or a sentence as text; a message between the two programs."""
+"""SIP as bytes; as text a stanza (it begins with `<`), a session description (with `v=`) or a sentence; or a
+message between the two programs."""
 
 _TAG = re.compile(r"<([\w:-]+)([^>]*)>(?:\s*<[\w:-]+([^>]*)>)?")
 _ATTRIBUTE = re.compile(r"([\w:-]+)\s*=\s*(?:'([^']*)'|\"([^\"]*)\")")
@@ -28,10 +29,10 @@ def summary(content: Content) -> str:
 
 
 def contents(content: Content) -> bytes:
-    """SIP and stanzas as sent, secrets overwritten with as many other bytes; nothing of anything else."""
+    """SIP, stanzas and descriptions as sent, secrets overwritten with as many bytes; nothing of the rest."""
     if isinstance(content, bytes):
         return redact.overwritten(content)
-    if isinstance(content, str) and content.startswith("<"):
+    if isinstance(content, str) and content.startswith(("<", "v=")):
         return redact.overwritten(content.encode("utf-8", "surrogatepass"))
     return b""
 

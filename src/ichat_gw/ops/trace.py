@@ -79,12 +79,15 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
     target: Lane
     """The same as `source` for what happens in one place."""
     content: Content
-    """SIP: the bytes. XMPP: the stanza as text. Otherwise: a sentence, or a message between the programs."""
+    """SIP: the bytes. XMPP: the stanza as text. Otherwise: a session description, a sentence, or a message
+    between the programs."""
     source_address: Address = None
     target_address: Address = None
     transport: str = ""
     """SIP: `UDP`, `TCP` or `TLS`."""
     fields: Mapping[str, Value] | None = None
+    words: str = ""
+    """The summary, where the content does not say it."""
 
     @property
     def size(self) -> int:
@@ -104,7 +107,8 @@ class TraceEntry(msgspec.Struct, frozen=True):
     summary: str
     """A few words, on one line: `INVITE sip:bob@example.com`, `iq set apple:iq:vc:request`."""
     content: bytes = b""
-    """SIP and XMPP: what was sent, byte for byte but for secrets, whose bytes are other ones. Else empty."""
+    """SIP and XMPP: what was sent, byte for byte but for secrets, whose bytes are other ones. MEDIA: the
+    session description, if there is one. Else empty."""
     source_address: Address = None
     target_address: Address = None
     transport: str = ""
@@ -124,7 +128,7 @@ def entry_of(recorded: Recorded) -> TraceEntry:
         recorded.protocol,
         recorded.source,
         recorded.target,
-        summary(recorded.content),
+        summary(recorded.words or recorded.content),
         contents(recorded.content),
         recorded.source_address,
         recorded.target_address,

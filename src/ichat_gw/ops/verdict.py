@@ -1,6 +1,6 @@
 """What became of a call, in words that an operator can act on."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -25,11 +25,13 @@ class Verdict(msgspec.Struct, frozen=True):
     """What became of the caller's audio; None when the call was never up."""
     from_callee: Finding | None = None
     """What became of the callee's audio."""
+    main: Literal["end", "from_caller", "from_callee"] = "end"
+    """Which of them matters most."""
 
     @property
     def code(self) -> str:
-        """The row that matters most: that of the audio that did not arrive, else that of the end."""
-        return self._worst.code
+        """The row that matters most."""
+        return self._main.code
 
     @property
     def sentence(self) -> str:
@@ -40,7 +42,7 @@ class Verdict(msgspec.Struct, frozen=True):
     @property
     def remedy(self) -> str:
         """What to do, or ""."""
-        return self._worst.remedy or self.end.remedy
+        return self._main.remedy
 
     @property
     def good(self) -> bool:
@@ -53,15 +55,16 @@ class Verdict(msgspec.Struct, frozen=True):
         return tuple(each for each in (self.end, self.from_caller, self.from_callee) if each is not None)
 
     @property
-    def _worst(self) -> Finding:
-        return next((each for each in self.findings[1:] if each.remedy), self.end)
+    def _main(self) -> Finding:
+        found = {"from_caller": self.from_caller, "from_callee": self.from_callee}.get(self.main)
+        return found if found is not None else self.end
 
     def as_json(self) -> dict[str, Any]:
         """The verdict as JSON.
 
-        `code`, `sentence`, `remedy`, `good` (whether nobody has anything to do), and `end`, `from_caller` and
-        `from_callee`: objects with `code`, `sentence` and `remedy`, the last two null when the call was
-        never up.
+        `code`, `sentence`, `remedy`, `good` (whether nobody has anything to do), `end`, `from_caller` and
+        `from_callee` (objects with `code`, `sentence` and `remedy`; the last two null when the call was never
+        up), and `main`, which of these three matters most.
         """
         return {
             "code": self.code,
@@ -71,6 +74,7 @@ class Verdict(msgspec.Struct, frozen=True):
             "end": msgspec.to_builtins(self.end),
             "from_caller": msgspec.to_builtins(self.from_caller),
             "from_callee": msgspec.to_builtins(self.from_callee),
+            "main": self.main,
         }
 
 
