@@ -1,8 +1,8 @@
 """What rtpengine counts, as our counters.
 
 It counts what it takes in, not what it sends: what is sent to a party is taken to be what came from its
-partner. Packets from strangers are the `errors` of a stream. Lost and late packets and jitter it does not
-tell.
+partner. Packets from strangers are among the `packets` of a stream, and are its `errors`; their octets cannot be
+told from those of the party. Lost and late packets and jitter it does not tell.
 """
 
 from ichat_gw.call.media import Side
@@ -38,12 +38,12 @@ _Streams = list[dict[bytes, Decoded]]
 
 def _party(streams: _Streams, partner: _Streams, silent_for: float | None) -> PartyCounters:
     return PartyCounters(
-        received=_count(streams, 0, b"packets"),
+        received=_taken(streams, 0),
         received_octets=_count(streams, 0, b"bytes"),
-        sent=_count(partner, 0, b"packets"),
+        sent=_taken(partner, 0),
         sent_octets=_count(partner, 0, b"bytes"),
-        rtcp_received=_count(streams, 1, b"packets"),
-        rtcp_sent=_count(partner, 1, b"packets"),
+        rtcp_received=_taken(streams, 1),
+        rtcp_sent=_taken(partner, 1),
         strangers=_count(streams, 0, b"errors") + _count(streams, 1, b"errors"),
         silent_for=silent_for,
         source=_source(streams),
@@ -56,6 +56,10 @@ def _streams(tag: Decoded | None) -> _Streams:
     media = medias[0] if isinstance(medias, list) and medias else None
     streams = media.get(b"streams") if isinstance(media, dict) else None
     return [each for each in streams if isinstance(each, dict)] if isinstance(streams, list) else []
+
+
+def _taken(streams: _Streams, index: int) -> int:
+    return max(0, _count(streams, index, b"packets") - _count(streams, index, b"errors"))
 
 
 def _count(streams: _Streams, index: int, name: bytes) -> int:
