@@ -12,7 +12,7 @@ from ichat_gw import confinement
 CONFINED = "from ichat_gw.confinement import *; confine(memory=512 * MIB); "
 
 
-def run(code: str, *) -> subprocess.CompletedProcess[str]:
+def run(code: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", CONFINED + code]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
 
