@@ -1,7 +1,5 @@
 """Users who come and go: registrations, what the connector says besides calls, names that SIP must escape."""
 
-from dataclasses import replace
-
 import pytest
 
 from app.world import COMPONENT, IChat, World
@@ -220,8 +218,7 @@ def test_an_invite_to_a_name_of_our_own_is_for_whom_its_to_says(host: str) -> No
     """A host name is the same in capitals (RFC 3261 section 19.1.4)."""
     rules = TranslationRules([TranslationRule(r"^sip:boss@", "xmpp:alice@jabber.localhost")])
     world = World(rules=rules)
-    config = world.gateway.config
-    world.gateway.config = replace(config, local_hosts=config.local_hosts | {"gw.example.com"})
+    world.gateway.callees.local_hosts |= {"gw.example.com"}
 
     def rewritten(data: bytes) -> bytes:
         if data.startswith(b"INVITE"):

@@ -50,10 +50,13 @@ from ichat_gw.media.relay_engine import EngineConfig, RelayEngine
 from ichat_gw.media.relay_messages import Order, Started, WorkerReply
 from ichat_gw.ops.trace import Journal, TraceBook
 from ichat_gw.sip.events import (
+    AnswerPage,
     Flow,
     FromSession,
     InviteReceived,
     Lookup,
+    PageAnswered,
+    PageReceived,
     Received,
     Registered,
     RegistrationFailed,
@@ -93,7 +96,11 @@ class SipParty:
     def __init__(self, world: "World", address: Address, name: str) -> None:
         self.world = world
         self.address = address
-        self.agent = UserAgent(UserAgentConfig(name=name), world.token)
+        self.agent = UserAgent(UserAgentConfig(name=name, takes_pages=True), world.token)
+        self.pages: list[PageReceived] = []
+        self.page_status = 200
+        """How a message is answered."""
+        self.pages_answered: list[int] = []
         self.heard: list[LegEvent | InviteReceived] = []
         self.live: set[SessionId] = set()
         self.sdp = SDP.format(*address)
@@ -122,6 +129,11 @@ class SipParty:
                     if isinstance(event, Reoffered):
                         self.tell(session, AcceptReoffer(self.sdp))
                     self.spoken(session, event)
+                case PageReceived(number):
+                    self.pages.append(command)
+                    self.feed(AnswerPage(number, self.page_status))
+                case PageAnswered(status=status):
+                    self.pages_answered.append(status)
                 case _:
                     pass
 
@@ -220,6 +232,18 @@ class IChat(SipParty):
         content = f"<VCNewCallerIPPortData>{self.blob}</VCNewCallerIPPortData><isAudioOnly>1</isAudioOnly>"
         self.vc(self._called, "request", content)
 
+    def write(self, to: str, body: str, more: str = "", type_: str = "chat") -> None:
+        """A chat message to a gateway contact."""
+        self.world.to_connector(
+            f"<message from='{self.jid}' to='{to}@{COMPONENT}' type='{type_}' id='m1'>"
+            f"<body>{body}</body>{more}</message>"
+        )
+
+    @property
+    def messages(self) -> list[ElementTree.Element]:
+        """The messages that came, errors too."""
+        return [element for element in self.stanzas if element.tag.endswith("message")]
+
     def give_up(self) -> None:
         """What the user's click on "cancel" does, however far the call is."""
         if self._called:
@@ -300,6 +324,8 @@ class World:
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self.connector_runs = 0
         self.relay_runs = 0
+        self.server_keeps_messages = False
+        """Whether what is for nobody online is kept; otherwise it comes back."""
         ichat = IChatConfig(Party("sip:ichat-gw@127.0.0.1", "iChat-gw"))
         self.gateway = Gateway(
             GatewayConfig(
@@ -311,7 +337,7 @@ class World:
                 self.limits,
                 TransferPolicy(self.transfer_hosts, frozenset({GATEWAY[0]})),
             ),
-            UserAgent(UserAgentConfig(), self.token),
+            UserAgent(UserAgentConfig(takes_pages=True), self.token),
             RelayEngine(
                 EngineConfig(*self.port_range, port_rest=0.0, media_timeout=self.media_timeout),
                 lambda host: GATEWAY[0],
@@ -429,7 +455,7 @@ class World:
 
     def connector_up(self) -> None:
         self.connector_runs += 1
-        config = ConnectorConfig(COMPONENT, "control", [GATEWAY], version="0")
+        config = ConnectorConfig(COMPONENT, "control", [GATEWAY], version="0", messages=True)
         stored = [("alice@jabber.localhost", CONTROL)]
         self.connector = Connector(config, self.token(), stored)
         self._connector_does(self.connector.receive(StreamUp(), self.now))
@@ -481,6 +507,25 @@ class World:
                         ichat.presence()
             elif to in self.ichats:
                 self.ichats[to].told(element)
+            elif element.tag == "message":
+                self._server_delivers_message(element)
+            elif element.tag == "iq" and not element.get("id", "").startswith("who-"):
+                # A question to a user is answered by the server, here with an error: we may not know.
+                self.to_connector(
+                    f"<iq type='error' from='{to}' to='{element.get('from')}' id='{element.get('id')}'/>"
+                )
+
+    def _server_delivers_message(self, message: ElementTree.Element) -> None:
+        to = message.get("to", "")
+        devices = [ichat for ichat in self.ichats.values() if ichat.bare == to]
+        for ichat in devices:
+            ichat.told(message)
+        if not devices and not self.server_keeps_messages:
+            self.to_connector(
+                f"<message type='error' from='{to}' to='{message.get('from')}' id='{message.get('id')}'>"
+                "<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+                "</error></message>"
+            )
 
     # --- relay ----------------------------------------------------------------------------------------------
 
@@ -540,6 +585,10 @@ class World:
         agent = self.gateway.user_agent
         left = {
             "calls": len(self.gateway.calls),
+            "negotiations that a successor must know": len(self.gateway.negotiations),
+            "messages": len(self.gateway.pages),
+            "pages": agent.pages,
+            "messages at the connector": self.connector.open_messages,
             "calling": len(self.gateway.calls._calling),
             "sessions of calls": len(self.gateway.calls._of_session),
             "calls counted": len(self.gateway.admission.live),

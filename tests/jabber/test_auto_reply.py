@@ -32,7 +32,6 @@ def test_a_carriage_return_does_no_harm() -> None:
     ("inside", "type_"),
     [
         ("<body>hello</body>", "normal"),
-        ("<body>hello</body>", "error"),
         ("<body>hello</body>", "headline"),
         ("<body>hello</body>", "groupchat"),
         ("", "chat"),

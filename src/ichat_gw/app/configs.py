@@ -34,6 +34,7 @@ def user_agent_config(settings: Settings) -> UserAgentConfig:
         registration_retry_time=settings.registration_retry_time,
         max_sessions=MAX_SESSIONS,
         session_expires=settings.session_expires,
+        takes_pages=settings.sip_messages,
         trust=Trust(settings.sip_credentials, _written_domains(settings)),
     )
 

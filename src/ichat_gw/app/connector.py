@@ -59,6 +59,7 @@ class ConnectorServer:
             proceeding_timeout_ms=start.proceeding_timeout_ms,
             ping_seconds=start.ping_seconds,
             version=__version__,
+            messages=start.messages,
             numbers_reachable=start.numbers_reachable,
         )
         self._machine = Connector(

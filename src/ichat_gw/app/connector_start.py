@@ -21,6 +21,8 @@ class ConnectorStart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Our SIP addresses, for the connect data."""
     proceeding_timeout_ms: int
     ping_seconds: float
+    messages: bool
+    """Whether to pass chat messages on."""
     numbers_reachable: bool
     """Whether to say that telephone numbers can be called."""
     database: str

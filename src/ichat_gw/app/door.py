@@ -76,13 +76,15 @@ class Door:
                 remedy="a peer that is to be heard in any case belongs into TrustedSIPNetworks",
             )
 
-    def cannot_take(self, source: str) -> Ending | Refusal | None:
-        """Why no new call can be taken from there now, whoever it is for; None when it can."""
+    def cannot_pass(self) -> Ending | None:
+        """Why nothing new can be passed on to XMPP now; None when it can."""
         if self.stopping:
             return Ending(Cause.SHUTDOWN)
-        if not self.jabber_online:
-            return Ending(Cause.CONNECTOR_LOST)
-        return self.admission.call(source)
+        return None if self.jabber_online else Ending(Cause.CONNECTOR_LOST)
+
+    def cannot_take(self, source: str) -> Ending | Refusal | None:
+        """Why no new call can be taken from there now, whoever it is for; None when it can."""
+        return self.cannot_pass() or self.admission.call(source)
 
     def turn_away(self, refusal: Refusal) -> None:
         """A line in the log, unless there have been many of late."""
@@ -107,12 +109,20 @@ class Door:
         self._work.send(CallRefused(call, caller, callee, user, contact, ending, setting))
         return ending
 
-    def refused(self, caller: str, callee: str, why: Ending | Refusal, call: str | None = None) -> Ending:
-        """Log that a call is refused; return what its caller is told."""
+    def refused(
+        self,
+        caller: str,
+        callee: str,
+        why: Ending | Refusal,
+        call: str | None = None,
+        *,
+        what: str = "call",
+    ) -> Ending:
+        """Log that a call (or `what` it is) is refused; return what its caller is told."""
         if isinstance(why, Refusal):
             self.turn_away(why)
             return Ending(Cause.FORBIDDEN if why.setting in _FORBIDDING else Cause.OVERLOADED, text=str(why))
-        self._work.note("INFO", "call refused", call, caller=caller, callee=callee, why=str(why))
+        self._work.note("INFO", f"{what} refused", call, caller=caller, callee=callee, why=str(why))
         return why
 
     def refuse_invite(self, invite: InviteReceived, address: str, why: Ending | Refusal) -> None:
@@ -124,6 +134,14 @@ class Door:
         self._work.send(Joined(invite.session, call, Lane.PHONE))
         self._work.push(
             None, self._user_agent.receive(ToSession(invite.session, Refuse(ending)), self._work.now)
+        )
+
+    def cannot_write(self, user: str) -> Ending | Refusal | None:
+        """Why this XMPP user cannot write to a SIP phone now; None when he can."""
+        return (
+            self.admission.dial_out(user)
+            or self.admission.request(user, self._work.now)
+            or self.cannot_pass()
         )
 
     def cannot_dial_out(self, user: str) -> Ending | Refusal | None:

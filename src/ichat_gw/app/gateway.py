@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from ichat_gw.addressing.jid import InvalidJid, Jid
 from ichat_gw.addressing.translation import TranslationRules
 from ichat_gw.app.call_events import CallEnded, MediaAsked, MediaSaid
+from ichat_gw.app.callees import Callees
 from ichat_gw.app.calls import Call, Calls, NegotiatedLeg, SessionLeg
 from ichat_gw.app.door import Door
 from ichat_gw.app.events import (
@@ -27,6 +28,7 @@ from ichat_gw.app.events import (
 )
 from ichat_gw.app.names import calling_user, is_viceroy, party_of, plain
 from ichat_gw.app.negotiations import Negotiations
+from ichat_gw.app.pages import Pages
 from ichat_gw.app.transfers import Transfers
 from ichat_gw.app.users import Users
 from ichat_gw.app.work import Work
@@ -53,6 +55,8 @@ from ichat_gw.ipc.messages import (
     JabberConnection,
     Log,
     Message,
+    NotifyChatMessage,
+    NotifyChatMessageSent,
     NotifyIChatCallCancelled,
     NotifyIChatCallFailed,
     NotifyIChatCallProceeding,
@@ -77,6 +81,8 @@ from ichat_gw.sip.events import (
     FromSession,
     InviteReceived,
     Lookup,
+    PageAnswered,
+    PageReceived,
     Received,
     Registered,
     RegistrationFailed,
@@ -139,6 +145,8 @@ class Gateway:
         self.users = Users(config.rules)
         self.calls = Calls(self.work, user_agent, self.admission)
         self.negotiations = Negotiations()
+        self.callees = Callees(config.rules, config.local_hosts, user_agent, self.users)
+        self.pages = Pages(config.component, self.work, user_agent, self.door, self.users, self.callees)
         self.transfers = Transfers(self.work, self.calls, self.door, self.users, config.transfers)
 
     # --- the three verbs ----------------------------------------------------------------------------------
@@ -172,6 +180,7 @@ class Gateway:
             self.engine.deadline(),
             self.calls.deadline(),
             self.users.deadline(),
+            self.pages.deadline(),
         )
         return min((time for time in times if time is not None), default=None)
 
@@ -182,6 +191,7 @@ class Gateway:
         self.work.push(None, self.engine.expire(now))
         self.calls.expire(now)
         self._register(self.users.expire(now))
+        self.pages.expire(now)
         return self._finish()
 
     @property
@@ -232,6 +242,10 @@ class Gateway:
                     self.calls.hear_session(session, leg_event)
                 case InviteReceived():
                     self._hear_invite(command)
+                case PageReceived():
+                    self.pages.received(command)
+                case PageAnswered():
+                    self.pages.answered(command)
                 case SessionGone(session):
                     self.calls.forget_session(session)
                     self.work.send(command)
@@ -272,33 +286,14 @@ class Gateway:
             # What came over SIP stays SIP to the router, whatever it calls itself: names prove nothing.
             called, caller = f"xmpp:{invite.to_name}", Party(f"xmpp:{invite.from_name}")
         else:
-            called, caller = self._called_address(invite), Party(invite.from_uri, invite.from_name)
+            called, caller = self.callees.address_of(invite), Party(invite.from_uri, invite.from_name)
         address = invite.flow.remote[0]
         refusal = self.admission.may_call(address) or self.door.cannot_take(source_of(address))
-        routed = refusal or self._route_from_sip(called, invite)
+        routed = refusal or self.callees.route(called, invite.request_uri)
         if isinstance(routed, Route):
             self._call_ichat(invite, routed, caller)
         else:
             self.door.refuse_invite(invite, called, routed)
-
-    def _route_from_sip(self, called: str, invite: InviteReceived) -> Route | Ending:
-        """A Request-URI that is a Contact we registered means that user; otherwise the rules decide."""
-        if (aor := self.user_agent.aor_of(invite.request_uri)) is not None:
-            user = self.users.at(aor)
-            if user is not None:
-                return Route(Network.XMPP, f"xmpp:{user}")
-        return route(called, Network.SIP, self.config.rules)
-
-    def _called_address(self, invite: InviteReceived) -> str:
-        """Which address of an INVITE the rules see.
-
-        The Request-URI, unless its host is ours: then it says no more than that the call came here, and the
-        To URI says for whom.
-        """
-        address, host = plain(invite.request_uri)
-        if host in self.config.local_hosts or host == invite.flow.local[0].lower():
-            address, _ = plain(invite.to_uri)
-        return address
 
     def _call_ichat(self, invite: InviteReceived, routed: Route, caller: Party) -> None:
         try:
@@ -382,6 +377,10 @@ class Gateway:
                 self._tell_ichat_of(handle, Side.CALLEE, message)
             case NotifyIChatCallCancelled(handle=handle):
                 self._tell_ichat_of(handle, Side.CALLER, message)
+            case NotifyChatMessage():
+                self.pages.wrote(message)
+            case NotifyChatMessageSent():
+                self.pages.sent(message)
             case SipRegisterJabberUser(jid=user):
                 if not self.door.stopping:
                     self._came_online(user)
@@ -409,6 +408,7 @@ class Gateway:
         self._jabber_connection(JabberConnection(False, "the connector is gone"))
         self.users.connector_died()
         self.negotiations.connector_died(self.work.now)
+        self.pages.connector_died()
         for call in list(self.calls.live.values()):
             for side, leg in call.legs.items():
                 if isinstance(leg, NegotiatedLeg):
@@ -479,6 +479,7 @@ class Gateway:
             new.config, component=before.component, local_hosts=before.local_hosts, node=before.node
         )
         self.admission.reconfigure(new.config.limits)
+        self.callees.rules = new.config.rules
         self.transfers.reconfigure(new.config.transfers)
         # Who has to leave leaves in the old way, and who comes comes in the new one.
         moved = self.users.reconfigure(new.config.rules)

@@ -281,6 +281,7 @@ class Server:
             addresses=[(address, settings.udp_tcp_port) for address in usable_addresses(settings.ip_address)],
             proceeding_timeout_ms=settings.ichat_proceeding_timeout,
             ping_seconds=settings.jabber_server_ping_duration,
+            messages=settings.sip_messages,
             numbers_reachable=settings.numbers_reachable,
             database=str(settings.subscription_database),
             userdb=str(self._directory / "ichat-gw.userdb"),

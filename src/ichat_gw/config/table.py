@@ -460,6 +460,18 @@ class Settings(BaseModel):
         ),
     ] = Path("ichat-gw.sqlite3")
 
+    sip_messages: Annotated[
+        bool,
+        Row(
+            Section.JABBER,
+            "SIPMessages",
+            kinds.ON_OFF,
+            "Whether chat messages to gateway contacts other than the control contact go to SIP phones, as "
+            "SIP MESSAGE, and theirs come to Jabber users (RFC 7572). When off, such chat messages are "
+            "answered like those to the control contact, and SIP MESSAGE is refused with 405.",
+            new=True,
+        ),
+    ] = True
     numbers_reachable: Annotated[
         bool,
         Row(

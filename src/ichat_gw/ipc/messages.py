@@ -138,6 +138,57 @@ class RefuseIChatCall(_Message, frozen=True):
     from_: str
 
 
+# --- chat messages ----------------------------------------------------------------------------------------
+
+
+class NotifyChatMessage(_Message, frozen=True):
+    """Connector to gateway: the user `from_` (full JID) writes to gateway JID `to`.
+
+    `id` is that of the stanza, for an error that answers it; `thread`, `subject` and `language` may be empty.
+    """
+
+    to: str
+    from_: str
+    id: str
+    body: str
+    subject: str = ""
+    thread: str = ""
+    language: str = ""
+
+
+class RejectChatMessage(_Message, frozen=True):
+    """Gateway to connector: that message was not delivered; `status` is the SIP status that says why."""
+
+    to: str
+    from_: str
+    id: str
+    status: int
+    text: str = ""
+
+
+class SendChatMessage(_Message, frozen=True):
+    """Gateway to connector: deliver a message of gateway JID `from_` to the user `to` (bare JID).
+
+    `handle` is for the answer, `NotifyChatMessageSent`.
+    """
+
+    to: str
+    from_: str
+    handle: str
+    body: str
+    subject: str = ""
+    thread: str = ""
+    language: str = ""
+
+
+class NotifyChatMessageSent(_Message, frozen=True):
+    """Connector to gateway: what became of that message. 202: the XMPP server has it, else an error."""
+
+    handle: str
+    status: int
+    text: str = ""
+
+
 # --- users and subscriptions ----------------------------------------------------------------------------
 
 
@@ -224,6 +275,10 @@ Message: TypeAlias = (
     | CancelIChatCall
     | WithdrawIChatCall
     | RefuseIChatCall
+    | NotifyChatMessage
+    | RejectChatMessage
+    | SendChatMessage
+    | NotifyChatMessageSent
     | SipRegisterJabberUser
     | SipUnregisterJabberUser
     | CheckSubscription

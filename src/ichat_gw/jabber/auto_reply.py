@@ -36,7 +36,7 @@ class AutoReply:
         """Answer `message` (with `from` and `to`) if it wants one."""
         sender = message.get("from", "")
         user = jid.bare(sender)
-        if message.get("type") != "chat" or not jid.localpart(user) or not _has_words(message):
+        if message.get("type") != "chat" or not jid.localpart(user) or not has_words(message):
             return [Dropped("message that wants no answer")]
         if any(child.tag in _DELAYS for child in message):
             return [Dropped("message that was kept back")]
@@ -56,7 +56,8 @@ class AutoReply:
         return []
 
 
-def _has_words(message: Element) -> bool:
+def has_words(message: Element) -> bool:
+    """Whether there is something in it for a person to read, and it is no receipt (XEP-0184)."""
     if any(child.tag == _RECEIPT for child in message):
         return False
     bodies = (child for child in message if child.tag.rpartition("}")[2] == "body")

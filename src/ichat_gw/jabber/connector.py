@@ -20,7 +20,9 @@ from ichat_gw.ipc.messages import (
     Message,
     ProceedingIChatCall,
     RefuseIChatCall,
+    RejectChatMessage,
     RejectIChatCall,
+    SendChatMessage,
     SendSubscriptionResponse,
     Stop,
     WithdrawIChatCall,
@@ -44,6 +46,7 @@ from ichat_gw.jabber.ichat.calls_from import CallsFromIChat
 from ichat_gw.jabber.ichat.calls_to import CallsToIChat
 from ichat_gw.jabber.ids import Ids
 from ichat_gw.jabber.keepalive import Keepalive
+from ichat_gw.jabber.messages import Messages
 from ichat_gw.jabber.presence import CONFIRM, Users, read_device
 from ichat_gw.jabber.settings import ConnectorConfig
 from ichat_gw.jabber.subscriptions import Subscriptions
@@ -80,6 +83,8 @@ class Connector:
         self._subscriptions = Subscriptions(config, subscriptions)
         self._capabilities = Capabilities(config, wall_clock, now)
         self._auto_reply = AutoReply()
+        self._passes_messages = config.messages
+        self._messages = Messages(config, ids)
         self._keepalive = Keepalive(config, ids)
         self._calls_from = CallsFromIChat(config, ids)
         self._calls_to = CallsToIChat(config, ids, self._users)
@@ -87,6 +92,7 @@ class Connector:
             self._users,
             self._subscriptions,
             self._auto_reply,
+            self._messages,
             self._keepalive,
             self._calls_from,
             self._calls_to,
@@ -148,6 +154,11 @@ class Connector:
         return len(self._calls_from) + len(self._calls_to)
 
     @property
+    def open_messages(self) -> int:
+        """How many messages from SIP the XMPP server has not taken yet."""
+        return len(self._messages)
+
+    @property
     def open_checks(self) -> int:
         """How many subscriptions wait for the gateway's verdict."""
         return self._subscriptions.checks
@@ -178,6 +189,7 @@ class Connector:
             Tell(self._connection),
             *self._calls_from.stream_down(now),
             *self._calls_to.stream_down(now),
+            *self._messages.stream_down(),
         ]
 
     def _keep_stanzas(self, commands: list[ConnectorCommand], now: float) -> list[ConnectorCommand]:
@@ -212,6 +224,10 @@ class Connector:
                 return self._calls_from.refuse(to, from_)
             case SendSubscriptionResponse(to=to, from_=from_, allowed=allowed):
                 return self._subscriptions.checked(from_, to, allowed)
+            case SendChatMessage():
+                return self._messages.send(message, self._connected, now)
+            case RejectChatMessage():
+                return self._messages.rejected(message)
             case Hello():
                 return self._greet_gateway()
             case Configure():
@@ -238,6 +254,7 @@ class Connector:
         commands = [
             *self._calls_from.stop(now),
             *self._calls_to.stop(now),
+            *self._messages.stream_down(),
             *self._subscriptions.stop(),
         ]
         self._users.stop()
@@ -264,9 +281,18 @@ class Connector:
             case "iq":
                 return self._iq(element, sender, contact, now)
             case "message":
-                return self._auto_reply.answer(element, now)
+                return self._message_stanza(element, sender, contact, now)
             case _:
                 return [Dropped("not a stanza")]
+
+    def _message_stanza(
+        self, element: Element, sender: str, contact: str, now: float
+    ) -> list[ConnectorCommand]:
+        if element.get("type") == "error":
+            return self._messages.bounced(element, sender)
+        if self._passes_messages and contact != self._control and jid.localpart(contact):
+            return self._messages.wrote(element, sender, contact)
+        return self._auto_reply.answer(element, now)
 
     def _presence(self, element: Element, sender: str, contact: str, now: float) -> list[ConnectorCommand]:
         user = jid.bare(sender)
@@ -317,9 +343,11 @@ class Connector:
         query = next((child for child in element if not child.tag.endswith("}error")), None)
         match element.get("type"):
             case "result":
-                return []
+                return self._messages.answered(sender, element.get("id", "")) or []
             case "error":
-                return self._iq_error(element, query, sender, contact, now)
+                return self._messages.answered(sender, element.get("id", "")) or self._iq_error(
+                    element, query, sender, contact, now
+                )
             case "set" if element.get("id") and query is not None and (said := exchange.read(query)):
                 return [self._result(element), *self._exchange(said, sender, contact, now)]
             case _:

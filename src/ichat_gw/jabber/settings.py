@@ -29,6 +29,8 @@ class ConnectorConfig:
     """The domain to ping; by default the one above the component's name."""
     version: str = ""
     """Our version, for who asks."""
+    messages: bool = False
+    """SIPMessages: whether chat messages go to SIP phones, and theirs come to XMPP users."""
     numbers_reachable: bool = False
     """NumbersReachable: whether to say that telephone numbers can be called."""
 

@@ -71,6 +71,32 @@ def message(to: str, from_: str, body: str) -> str:
     )
 
 
+def page(
+    to: str, from_: str, id_: str, body: str, *, subject: str = "", thread: str = "", language: str = ""
+) -> str:
+    """A message that came from SIP: of type normal (RFC 7572 section 5), and no further than to a person.
+
+    Max-Forwards 0 (XEP-0131) tells a gateway of ours behind that JID not to bring it back to SIP.
+    """
+    inside = f"<subject>{escape(subject)}</subject>" if subject else ""
+    inside += f"<body>{escape(body)}</body>"
+    inside += f"<thread>{escape(thread)}</thread>" if thread else ""
+    return (
+        f"<message to='{escape(to)}' from='{escape(from_)}' id='{escape(id_)}' type='normal'"
+        f"{_attribute('xml:lang', language)}>{inside}<headers xmlns='{xmlns.MESSAGE_HEADERS}'>"
+        "<header name='Max-Forwards'>0</header></headers></message>"
+    )
+
+
+def message_error(to: str, from_: str, id_: str, condition: str, type_: str, text: str) -> str:
+    """The answer to a message that could not be delivered (RFC 6120 8.3)."""
+    words = f"<text xmlns='{xmlns.STANZA_ERRORS}' xml:lang='en'>{escape(text)}</text>" if text else ""
+    return (
+        f"<message to='{escape(to)}' from='{escape(from_)}'{_attribute('id', id_)} type='error'>"
+        f"<error type='{escape(type_)}'><{condition} xmlns='{xmlns.STANZA_ERRORS}'/>{words}</error></message>"
+    )
+
+
 # --- IQ -------------------------------------------------------------------------------------------------
 
 

@@ -91,7 +91,9 @@ class MediaSettings:
     """MediaTimeout, in seconds; 0: for ever. For each party, from the next description on."""
 
 
-EngineEvent: TypeAlias = MediaSettings | MediaFor | StatisticsAsked | FromWorker | WorkerLost | FromNode | NodeUnreachable
+EngineEvent: TypeAlias = (
+    MediaSettings | MediaFor | StatisticsAsked | FromWorker | WorkerLost | FromNode | NodeUnreachable
+)
 
 
 # --- out --------------------------------------------------------------------------------------------------

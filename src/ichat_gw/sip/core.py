@@ -55,6 +55,8 @@ class UserAgentConfig:
     """Asked for in Session-Expires (RFC 4028); 0: no session timer unless the other end wants one."""
     max_sessions: int = 2000
     """INVITE sessions at one time, of both directions, those included that are fading out; more get 503."""
+    takes_pages: bool = False
+    """Take MESSAGE outside a dialog (RFC 3428)."""
     trust: Trust = field(default_factory=Trust)
     """Passwords, and who may ask for them."""
     times: TransactionTimes = field(default_factory=TransactionTimes)

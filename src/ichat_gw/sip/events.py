@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ichat_gw.call.leg import LegCommand, LegEvent, Sdp
+from ichat_gw.call.leg import LegCommand, LegEvent, Party, Sdp
 
 SessionId: TypeAlias = int
 """Names one INVITE session (one of our two legs of a call) inside one user agent; never used twice."""
@@ -73,8 +73,43 @@ class StopRegistration:
     aor: str
 
 
+@dataclass(frozen=True, slots=True)
+class SendPage:
+    """Send a page: an instant message outside any dialog (RFC 3428). `PageAnswered` tells its fate."""
+
+    number: int
+    """The owner's own, for the answer."""
+    target: str
+    caller: Party
+    """Who it is from."""
+    text: str
+    aor: str = ""
+    """The address of record that its sender is registered as: its registrar may ask for a password."""
+    subject: str = ""
+    call_id: str = ""
+    """The thread that it belongs to, if it can be written as a Call-ID (`pager_client.is_call_id`)."""
+    language: str = ""
+    """A language tag (RFC 5646), or ""."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPage:
+    """The final status for a page that was received: 200 to 699. One that comes too late is ignored."""
+
+    number: int
+    status: int
+    text: str = ""
+
+
 UserAgentEvent: TypeAlias = (
-    Received | SendFailed | Resolved | ToSession | StartRegistration | StopRegistration
+    Received
+    | SendFailed
+    | Resolved
+    | ToSession
+    | StartRegistration
+    | StopRegistration
+    | SendPage
+    | AnswerPage
 )
 
 
@@ -125,6 +160,33 @@ class InviteReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class PageReceived:
+    """Somebody sends a page: an instant message outside any dialog (RFC 3428). It wants `AnswerPage`."""
+
+    number: int
+    request_uri: str
+    to_uri: str
+    from_uri: str
+    from_name: str
+    text: str
+    """Not empty."""
+    subject: str
+    call_id: str
+    language: str
+    """The first language of Content-Language, or ""."""
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class PageAnswered:
+    """What became of a page that we sent: a final status, 200 to 699."""
+
+    number: int
+    status: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class FromSession:
     """A leg speaks to its bridge."""
 
@@ -166,5 +228,14 @@ class Dropped:
 
 
 UserAgentCommand: TypeAlias = (
-    Send | Lookup | InviteReceived | FromSession | SessionGone | Registered | RegistrationFailed | Dropped
+    Send
+    | Lookup
+    | InviteReceived
+    | PageReceived
+    | PageAnswered
+    | FromSession
+    | SessionGone
+    | Registered
+    | RegistrationFailed
+    | Dropped
 )

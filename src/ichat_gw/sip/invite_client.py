@@ -40,6 +40,7 @@ from ichat_gw.sip.events import Flow, Resolved, SessionId
 from ichat_gw.sip.invite_usage import InviteUsage
 from ichat_gw.sip.message import Headers, Request, Response
 from ichat_gw.sip.next_hop import NextHop
+from ichat_gw.sip.outbound import Outbound, asker, user_of
 from ichat_gw.sip.reason_header import reason_for
 from ichat_gw.sip.redirection import Targets
 from ichat_gw.sip.replies import ACCEPT, ALLOW, EXTENSIONS, IN_DIALOG, LANGUAGE, NOT_YET, Replies, sdp_of
@@ -61,8 +62,7 @@ class ClientSession(Session):
     ) -> None:
         super().__init__(core, session, core.token(), core.token())
         self._place = place
-        self._service_route = () if place.pinned else service_route
-        """The way that the caller's registrar wants the INVITE to take (RFC 3608), as Route values."""
+        self._way = Outbound(core.config, place.aor, service_route, place.pinned)
         self._number = 1
         """The CSeq number of the INVITE."""
         self._target = place.target
@@ -75,7 +75,7 @@ class ClientSession(Session):
         self._takes_reliable = not place.pinned and place.offer is not None
         self._may_ask: set[tuple[bool, tuple[str, int]]] = set()
         """Who is answered when they ask for a password, by transport and address: see `authentication.py`."""
-        self._authentication = Authentication(core.config.trust.credentials, _user_of(place.aor), core.token)
+        self._authentication = Authentication(core.config.trust.credentials, user_of(place.aor), core.token)
         self._replies = Replies(core.config.name)
         self._flows: list[Flow] = []
         self._invite: Transaction | None = None
@@ -100,32 +100,12 @@ class ClientSession(Session):
         except GatewayError as error:
             self.say(Refused(Ending(Cause.MALFORMED, text=f"the address cannot be called: {error}")))
             return
-        self.core.lookup(self, self._next_hop(), self._resolved)
-
-    @property
-    def _proxy(self) -> str | None:
-        """The proxy that this call goes through."""
-        return None if self._place.pinned else self.core.config.outbound_proxy
-
-    def _next_hop(self) -> str:
-        """Where the INVITE goes first (section 8.1.2)."""
-        if self._proxy is None and self._service_route:
-            return NameAddr.parse(self._service_route[0]).uri
-        return self._proxy or self._target
-
-    def _next_hop_may_ask(self) -> bool:
-        """The rule in `authentication.py`, for the INVITE."""
-        place, trust = self._place, self.core.config.trust
-        if place.pinned or self._proxy is not None:
-            return not place.pinned
-        if self._service_route:
-            return trust.covers(place.aor)
-        return trust.covers_call(place.aor, self._target)
+        self.core.lookup(self, self._way.next_hop(self._target), self._resolved)
 
     def _resolved(self, answer: Resolved) -> None:
         self._flows = list(answer.flows)
-        if self._next_hop_may_ask():
-            self._may_ask = {_asker(flow) for flow in self._flows}
+        if self._way.may_ask(self._target):
+            self._may_ask = {asker(flow) for flow in self._flows}
         if self._flows:
             self._try_next()
         else:
@@ -139,7 +119,7 @@ class ClientSession(Session):
         try:
             # COMPAT iChat: its address may refuse until its own pinhole datagram has opened the way.
             pinned, invite = self._place.pinned, self._request(flow)
-            if self._number > 1 and _asker(flow) in self._may_ask:
+            if self._number > 1 and asker(flow) in self._may_ask:
                 self._authentication.sign(invite)
             self._invite = self.core.begin(self, invite, flow, patient=pinned, pinned=pinned)
         except GatewayError as error:
@@ -149,11 +129,7 @@ class ClientSession(Session):
         place, config = self._place, self.core.config
         caller = NameAddr(place.caller.display_name, _as_sip(place.caller.address))
         headers = Headers([("Max-Forwards", str(place.max_forwards))])
-        proxy = self._proxy
-        routes = list(self._service_route)
-        if proxy and SipUri.parse(proxy).has_param("lr") and routes[:1] != [f"<{proxy}>"]:
-            routes.insert(0, f"<{proxy}>")
-        for route in routes:
+        for route in self._way.routes:
             headers.add("Route", route)
         headers.add("Contact", self._contact(flow))
         headers.add("To", f"<{place.target}>")
@@ -292,7 +268,7 @@ class ClientSession(Session):
     def _signed(self, transaction: Transaction, response: Response, number: int) -> Request:
         """Answer a challenge. Raises Unanswerable."""
         flow = transaction.flow
-        if _asker(flow) not in self._may_ask:
+        if asker(flow) not in self._may_ask:
             raise Unanswerable("asked for a password; only OutboundProxy and the caller's registrar get one")
         return self._authentication.again(transaction.request, response, number)
 
@@ -357,7 +333,7 @@ class ClientSession(Session):
         self._invite = None
         self._may_ask.clear()
         self._begin_again()
-        self.core.lookup(self, self._next_hop(), self._resolved)
+        self.core.lookup(self, self._way.next_hop(self._target), self._resolved)
 
     def failed(self, transaction: Transaction, status: int, text: str) -> None:
         """Try the next flow, or give up."""
@@ -445,7 +421,7 @@ class ClientSession(Session):
         But only to who asked: without Record-Route it goes past them, straight to the callee.
         """
         assert self._invite is not None
-        if _asker(flow) in self._may_ask:
+        if asker(flow) in self._may_ask:
             for name in ("Authorization", "Proxy-Authorization"):
                 for value in self._invite.request.headers.get_all(name):
                     ack.headers.add(name, value)
@@ -520,18 +496,6 @@ class ClientSession(Session):
         else:
             assert self._usage is not None
             self._usage.woken(timer)
-
-
-def _user_of(aor: str) -> str:
-    try:
-        return SipUri.parse(aor).user_decoded
-    except GatewayError:
-        return ""
-
-
-def _asker(flow: Flow) -> tuple[bool, tuple[str, int]]:
-    """Who is at the other end; over TCP, which large requests take, the same as over UDP."""
-    return flow.transport == "TLS", flow.remote
 
 
 def _as_sip(address: str) -> str:

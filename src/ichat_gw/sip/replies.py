@@ -27,7 +27,10 @@ IN_DIALOG = ", ".join(option for option in EXTENSIONS if option != "100rel")
 """Those of them that matter in an established dialog, as Supported says them."""
 
 ONLY_IN_DIALOG = frozenset({"MESSAGE", "REFER", "SUBSCRIBE"})
-"""Methods that are answered inside a dialog only. COMPAT iChat: its MESSAGE is a keep-alive ping."""
+"""Methods that are answered inside a dialog only; MESSAGE outside one is a page, if we take pages at all.
+
+COMPAT iChat: its MESSAGE, always inside, is a keep-alive ping.
+"""
 
 NOT_YET = frozenset({"REFER", "SUBSCRIBE"})
 """Methods that have to wait (491) until the dialog is established."""
@@ -47,8 +50,11 @@ RETRY_AFTER = ("Retry-After", "10")
 class Replies:
     """Makes responses in the name of one user agent."""
 
-    def __init__(self, user_agent: str) -> None:
+    def __init__(self, user_agent: str, *, takes_pages: bool = False) -> None:
+        """`takes_pages`: MESSAGE is answered outside a dialog too."""
         self._user_agent = user_agent
+        self._only_inside = ONLY_IN_DIALOG - {"MESSAGE"} if takes_pages else ONLY_IN_DIALOG
+        self._accept = f"{ACCEPT}, text/plain" if takes_pages else ACCEPT
 
     def trying(self, request: Request) -> Response:
         """100: we have it, do not send it again (8.2.6.1). No tag, no name."""
@@ -95,7 +101,7 @@ class Replies:
     def capabilities(self, request: Request, tag: str, contact: str | None = None) -> Response:
         """200 to OPTIONS (section 11.2)."""
         extra = (
-            ("Accept", ACCEPT),
+            ("Accept", self._accept),
             ("Accept-Encoding", "identity"),
             ("Accept-Language", LANGUAGE),
             ("Allow", ", ".join(ALLOW)),
@@ -125,8 +131,8 @@ class Replies:
         if request.method == "REFER" and not inside:
             # Nobody is called because a stranger asks for it.
             return self.plain(request, 403, tag)
-        if request.method not in ALLOW or (request.method in ONLY_IN_DIALOG and not inside):
-            allowed = (name for name in ALLOW if inside or name not in ONLY_IN_DIALOG)
+        if request.method not in ALLOW or (request.method in self._only_inside and not inside):
+            allowed = (name for name in ALLOW if inside or name not in self._only_inside)
             return self.plain(request, 405, tag, extra=(("Allow", ", ".join(allowed)),))
         # `sips` wants TLS on every hop, up to us.
         if not inside and request.uri.partition(":")[0].lower() != "sip":

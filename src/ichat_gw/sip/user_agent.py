@@ -14,11 +14,14 @@ from ichat_gw.addressing.sip_grammar import InvalidSyntax
 from ichat_gw.call.leg import Place
 from ichat_gw.sip.core import Core, TransactionUser, UserAgentConfig
 from ichat_gw.sip.events import (
+    AnswerPage,
     Dropped,
     Flow,
+    PageAnswered,
     Received,
     Resolved,
     SendFailed,
+    SendPage,
     SessionGone,
     SessionId,
     StartRegistration,
@@ -30,6 +33,8 @@ from ichat_gw.sip.events import (
 from ichat_gw.sip.invite_client import ClientSession
 from ichat_gw.sip.invite_server import ServerSession
 from ichat_gw.sip.message import MalformedMessage, NotSip, Request, parse, stamp_via
+from ichat_gw.sip.pager_client import PagerClient
+from ichat_gw.sip.pager_server import PagerServer
 from ichat_gw.sip.refer import Replaces
 from ichat_gw.sip.registrations import Registrations
 from ichat_gw.sip.replies import RETRY_AFTER, Replies
@@ -38,6 +43,9 @@ from ichat_gw.sip.targets import Target
 from ichat_gw.sip.transaction import Asked, LayerOutput, Stray, Transaction, reply_flow
 
 __all__ = ["UserAgent", "UserAgentConfig"]
+
+MAX_PAGES = 1_000
+"""Pages that may be on their way to others at one time; more fail with 503."""
 
 
 class Verdict(Enum):
@@ -66,13 +74,16 @@ class UserAgent:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._core = Core(config, token, chance)
-        self._replies = Replies(config.name)
+        self._replies = Replies(config.name, takes_pages=config.takes_pages)
         self._sessions: dict[SessionId, Session] = {}
         self._by_dialog: dict[tuple[str, str], Session] = {}
         self._by_call_id: dict[str, Session] = {}
         self._next_session = 1
         self._nobody = TransactionUser(None)
         self._registrations = Registrations(self._core, chance)
+        self._pager = PagerServer(self._core, self._replies)
+        self._pages: dict[tuple[str, str], PagerClient] = {}
+        """Those on their way, by Call-ID and our tag."""
         self._salt = token().encode()
         self.admit: Callable[[str, Flow], Verdict] = lambda method, flow: Verdict.TAKE
         """Asked, before anything is kept of it, about each request that belongs to nothing we know (its
@@ -103,6 +114,10 @@ class UserAgent:
                 self._registrations.start(aor)
             case StopRegistration(aor):
                 self._registrations.stop(aor)
+            case SendPage():
+                self._send_page(event)
+            case AnswerPage():
+                self._pager.answer(event)
         return self._drain()
 
     def deadline(self) -> float | None:
@@ -173,6 +188,11 @@ class UserAgent:
         """How many requests of ours are still to be sent, looked up or answered."""
         owed = sum(session.owes_bye for session in self._sessions.values())
         return self._core.layer.unanswered + self._core.lookups + owed
+
+    @property
+    def pages(self) -> int:
+        """How many pages are on their way, or wait for their answer."""
+        return len(self._pages) + len(self._pager)
 
     @property
     def registrations(self) -> int:
@@ -287,6 +307,8 @@ class UserAgent:
         elif request.max_forwards == 0:
             # A user agent may ignore the count, but a call that we pass on has made its last hop here.
             core.respond(transaction, replies.plain(request, 483, tag))
+        elif request.method == "MESSAGE":
+            self._pager.hear(transaction, request, flow)
         elif len(self._sessions) >= core.config.max_sessions:
             core.respond(transaction, replies.plain(request, 503, tag, extra=(RETRY_AFTER,)))
         else:
@@ -320,8 +342,8 @@ class UserAgent:
             return None, 603
         return (None, 486) if replaces.early_only else (session.number, 0)
 
-    def _is_loop(self, invite: Request) -> bool:
-        """Tell whether an INVITE is one of ours that has come back as it was (RFC 5393 section 4.2).
+    def _is_loop(self, request: Request) -> bool:
+        """Tell whether an INVITE or a page of ours has come back as it was (RFC 5393 section 4.2).
 
         A proxy would look for its own Via; a back-to-back user agent puts no other's Via into what it sends,
         but its Call-ID and From tag stay what they are on the way, and nobody can guess them. One that
@@ -329,8 +351,9 @@ class UserAgent:
         users by way of their registrar. Where another B2BUA stands in between, the two calls have nothing
         in common but Max-Forwards, and the limits on calls.
         """
-        session = self._by_dialog.get((invite.call_id, invite.from_.tag or ""))
-        return session is not None and session.has_sent(invite)
+        sent = (request.call_id, request.from_.tag or "")
+        session = self._by_dialog.get(sent)
+        return sent in self._pages or (session is not None and session.has_sent(request))
 
     def _cancel(self, transaction: Transaction, request: Request) -> None:
         """Answer a CANCEL, and tell the session whose INVITE it is about (section 9.2)."""
@@ -359,6 +382,20 @@ class UserAgent:
             self._open(session)
             session.begin()
             session.settle()
+
+    # --- pages --------------------------------------------------------------------------------------------
+
+    def _send_page(self, page: SendPage) -> None:
+        if len(self._pages) >= MAX_PAGES:
+            self._core.tell(PageAnswered(page.number, 503, "too many messages are on their way"))
+            return
+        service_route = self._registrations.service_route(page.aor)
+        client = PagerClient(self._core, page, service_route, self._forget_page)
+        self._pages[client.call_id, client.tag] = client
+        client.begin()
+
+    def _forget_page(self, client: PagerClient) -> None:
+        self._pages.pop((client.call_id, client.tag), None)
 
     def _open(self, session: Session) -> None:
         self._sessions[session.number] = session

@@ -354,6 +354,39 @@ async def test_a_steady_stream_makes_the_next_pause_short(monkeypatch: pytest.Mo
             await watched.down()
 
 
+async def test_the_pause_after_a_stream_that_the_server_had_accepted_is_not_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is being started again, or is unwell; who ends the stream with an error had better be left alone."""
+    pauses: list[float] = []
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await real(0)
+
+    async def hang_up(line: Line) -> None:
+        await line.accept()
+
+    async def complain(line: Line) -> None:
+        await line.accept()
+        error = "<conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+        line.say(f"<stream:error>{error}</stream:error></stream:stream>")
+
+    monkeypatch.setattr(component, "LONGEST_AFTER_SUCCESS", 0.02)
+    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    async with (
+        server(hang_up, hang_up, hang_up, hang_up, complain) as port,
+        running(Watched(port)) as watched,
+    ):
+        monkeypatch.setattr("asyncio.sleep", sleep)
+        for _ in range(6):
+            await watched.down()
+        monkeypatch.undo()
+    steps = [pause for pause in pauses if pause]
+    assert steps[:6] == [0.01, 0.02, 0.02, 0.02, 0.04, 0.08]
+
+
 # --- what goes wrong, in plain words --------------------------------------------------------------------
 
 

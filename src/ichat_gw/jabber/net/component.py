@@ -37,6 +37,10 @@ that the components of a server that restarts do not all come at once."""
 STEADY_SECONDS = 10.0
 """A stream that lived that long counts as a success: the next pause is the first one again."""
 
+LONGEST_AFTER_SUCCESS = 8.0
+"""The longest pause after a stream that the server had accepted and did not end with an error: the server was
+there a moment ago, and is being started again."""
+
 MAX_UNSENT = 16 * 2**20
 """Bytes that may wait because the server does not read; with more the stream is given up."""
 
@@ -59,7 +63,8 @@ class _Component(ComponentXMPP):
         self.add_event_handler("disconnected", self._note_end)
         self.accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._trouble = ""
+        self.trouble = ""
+        """Why we or the server ended it with an error."""
         self._on_up = on_up
         self._on_stanza = on_stanza
 
@@ -79,9 +84,9 @@ class _Component(ComponentXMPP):
 
     def _refuse(self, error: XmlRefused) -> None:
         """Say which rule was broken (RFC 6120 4.9), then close."""
-        if self._trouble:
+        if self.trouble:
             return
-        self._trouble = str(error)
+        self.trouble = str(error)
         condition = f"<{error.condition} xmlns='{_CONDITIONS[1:-1]}'/>"
         self.send_raw(f"<stream:error>{condition}</stream:error>{self.stream_footer}")
         assert self.transport is not None
@@ -114,7 +119,7 @@ class _Component(ComponentXMPP):
 
     def give_up(self, why: str) -> None:
         """Break the connection and say why."""
-        self._trouble = self._trouble or why
+        self.trouble = self.trouble or why
         self.abort()
 
     def put(self, xml: str) -> None:
@@ -126,7 +131,7 @@ class _Component(ComponentXMPP):
 
     def _note_end(self, reason: object) -> None:
         lost = f"the connection was lost ({reason})" if isinstance(reason, OSError) else ""
-        self.ended.set_result(self._trouble or lost or "the XMPP server closed the connection")
+        self.ended.set_result(self.trouble or lost or "the XMPP server closed the connection")
 
 
 def _explain(error: Element, name: str) -> str:
@@ -192,6 +197,8 @@ class ComponentStream:
         self._on_stanza = on_stanza
         self._first_pause = first_pause
         self._component: _Component | None = None
+        self._broke = False
+        """The latest stream was accepted, and then the connection ended without a word."""
         self._closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._over = asyncio.Event()
 
@@ -238,11 +245,14 @@ class ComponentStream:
         pause = self._first_pause
         while True:
             began = loop.time()
+            self._broke = False
             why = await self._one_stream()
             if not self._closing.done():
                 self._on_down(why)
             if loop.time() - began > STEADY_SECONDS:
                 pause = self._first_pause
+            elif self._broke:
+                pause = min(pause, LONGEST_AFTER_SUCCESS)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -260,6 +270,7 @@ class ComponentStream:
                     "JabberComponentPort: who listens there did not answer as an XMPP server does"
                 )
             await asyncio.wait({component.ended})
+            self._broke = component.accepted.done() and not component.trouble
             return component.ended.result()
         finally:
             self._component = None
