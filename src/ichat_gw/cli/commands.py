@@ -41,8 +41,10 @@ class CommandModule(Protocol):
 
 
 COMMANDS = (
+    Command("init", "write a configuration, and the lines for the XMPP server"),
     Command("check", "find what is wrong with a configuration, and try what can be tried"),
     Command("translate", "show what the translation rules make of an address"),
+    Command("completion", "print the shell's completion of these commands"),
 )
 """In the order of a gateway's life."""
 

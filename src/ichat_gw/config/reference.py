@@ -37,8 +37,8 @@ show.
 Whatever is wrong stops the start with exit status 2, before anything else happens, and all of it is said at
 once, as `FILE:LINE: SETTING: what is wrong; what is allowed`.
 
-Of a file that is changed while the gateway runs, a *reload* (`ichat-gw reload`, or SIGHUP) puts in force what can
-change without touching a call; what cannot says so below, and the reload names it.
+Of a file that is changed while the gateway runs, a *reload* (`ichat-gw reload`, or SIGHUP) puts in force what
+can change without touching a call; what cannot says so below, and the reload names it.
 
 Settings marked *new* are unknown to the original `ichat-gw`; a file written for it works unchanged.
 """
@@ -119,18 +119,26 @@ def sample() -> str:
 
 def _sample_entry(setting: Setting) -> str:
     row = setting.row
-    sentence = row.sentence.replace("`", "")
     if row.pair:
-        return f"{_comment(sentence)}\n\n{_SAMPLE_RULES}"
-    default = "Required" if setting.required else f"Default: {setting.default_text.replace('`', '')}"
-    comment = _comment(f"{sentence} Allowed: {row.kind.allowed}. {default}.")
+        return f"{setting_comment(setting)}\n\n{_SAMPLE_RULES}"
     value = row.sample
     if not value and not setting.row.default_words:
         value = row.kind.write(setting.default)
-    return f"{comment}\n{row.name} ={f' {value}' if value else ''}\n"
+    return f"{setting_comment(setting)}\n{row.name} ={f' {value}' if value else ''}\n"
 
 
-def _comment(text: str) -> str:
+def setting_comment(setting: Setting) -> str:
+    """What a file says above a setting."""
+    row = setting.row
+    sentence = row.sentence.replace("`", "")
+    if row.pair:
+        return comment(sentence)
+    default = "Required" if setting.required else f"Default: {setting.default_text.replace('`', '')}"
+    return comment(f"{sentence} Allowed: {row.kind.allowed}. {default}.")
+
+
+def comment(text: str) -> str:
+    """Text as comment lines of a file."""
     return textwrap.fill(text, 100, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
 
 
