@@ -11,6 +11,7 @@ timers keeps, so that `deadline` and `expire` cost next to nothing.
 """
 
 import heapq
+import sys
 from collections.abc import Callable, Hashable
 from typing import Generic, Protocol, TypeVar
 
@@ -54,10 +55,10 @@ class Timers(Generic[K]):
             heapq.heappop(self._heap)
         return None
 
-    def due(self, now: float) -> list[K]:
-        """Remove and return the keys whose time has come, earliest first."""
+    def due(self, now: float, most: int = sys.maxsize) -> list[K]:
+        """Remove and return the keys whose time has come, earliest first, at `most` so many of them."""
         keys: list[K] = []
-        while self._heap and self._heap[0][0] <= now:
+        while self._heap and self._heap[0][0] <= now and len(keys) < most:
             when, _, key = heapq.heappop(self._heap)
             if self._when.get(key) == when:
                 del self._when[key]

@@ -32,7 +32,7 @@ def test_wrong_arguments_are_refused() -> None:
         path.load(1)  # type: ignore[call-arg]
     loop.close(9)
     loop.close(9_999)
-    assert path.state()[4:] == (0,) * 8
+    assert path.state()[4:] == (0, None, *[0] * 9)
 
 
 def test_only_the_next_packet_of_the_accepted_source_takes_the_short_cut() -> None:
@@ -71,6 +71,7 @@ def test_only_the_next_packet_of_the_accepted_source_takes_the_short_cut() -> No
             10,
             1000,
             9,
+            0,
         )
 
     # Not loaded: too early.
@@ -78,8 +79,8 @@ def test_only_the_next_packet_of_the_accepted_source_takes_the_short_cut() -> No
     assert loop.wait(0.01) == ([], [])
     assert path.state()[-1] == 1
     load()
-    # Not the next one: to Python, with where it came from.
-    packet = send(4)
+    # Far off: to Python, with where it came from.
+    packet = send(4_000)
     assert loop.wait(5.0) == ([(ours.fileno(), bytearray(packet), alice.getsockname())], [])
     load()
     send(5)
@@ -91,7 +92,7 @@ def test_only_the_next_packet_of_the_accepted_source_takes_the_short_cut() -> No
         stamp = 160 * (sequence - 10) + 1000
         assert bob.recv(100) == HEAD.pack(0x80, 97, sequence, stamp, 9) + b"audio"
     following, stamp, _, at, *counted = path.state()
-    assert (following, stamp, counted) == (7, 960, [2, 34, 2, 34, 0, 0, 0, 0])
+    assert (following, stamp, counted) == (7, 960, [0, None, 2, 34, 0, 2, 34, 0, 0, 0, 0])
     assert at > 0
     # Without time to wait it still looks once.
     load()
@@ -105,11 +106,18 @@ def test_only_the_next_packet_of_the_accepted_source_takes_the_short_cut() -> No
     alice.sendto(b"hello", ours.getsockname())
     send(5)
     assert loop.wait(0.01) == ([], [])
-    assert path.state()[4:] == (1, 17, 1, 17, 0, 1, 1, 0)
+    assert path.state()[4:] == (0, bob.getsockname(), 1, 17, 0, 1, 17, 0, 1, 1, 0)
     bob.recv(100)
+    # A gap, what fills it, and a double.
+    load()
+    for sequence in (8, 6, 8):
+        send(sequence)
+    assert loop.wait(0.01) == ([], [])
+    assert path.state()[4:9] == (1, bob.getsockname(), 3, 51, 2)
+    assert [HEAD.unpack_from(bob.recv(100))[2] for _ in range(3)] == [18, 16, 18]
     # An odd packet, and all that follows it until Python has judged.
     load()
-    odd = [send(4), send(5)]
+    odd = [send(4_000), send(5)]
     seen: list[bytes] = []
     while len(seen) < 2:
         seen += [bytes(each) for _, each, _ in loop.wait(5.0)[0]]

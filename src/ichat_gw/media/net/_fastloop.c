@@ -1,8 +1,8 @@
 /* The short cut of the relay worker, compiled: the same as in worker.py, without the interpreter and its lock.
  *
  * A Path begins at one port of a party. Python loads it with what it knows (`load`) and asks back what has
- * passed (`state`). `Loop.wait` moves the packets that come in there: RTP that is next in sequence from the
- * accepted source goes to the other party; what is neither RTP nor RTCP, or comes from a stranger for sure, is
+ * passed (`state`). `Loop.wait` moves the packets that come in there: RTP of the stream that is known, from
+ * the accepted source, goes to the other party; what is neither RTP nor RTCP, or comes from a stranger for sure, is
  * counted and dropped. All else is handed to Python, which judges it by the rules (gate.py) and loads the path
  * anew. Until then nothing takes the short cut there, so that no packet overtakes another. */
 #define PY_SSIZE_T_CLEAN
@@ -11,8 +11,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <math.h>
-#include <netinet/in.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -22,6 +20,7 @@
 #define ODDS 64         /* packets for Python at once */
 #define EVENTS 256      /* sockets in one round */
 #define LONGEST 2048    /* rtp.MAX_PACKET */
+enum { MAX_DROPOUT = 3000, MAX_MISORDER = 100 };    /* as in stream.py */
 #define SIZE (LONGEST + 1)
 typedef union { struct sockaddr any; struct sockaddr_in v4; struct sockaddr_in6 v6; } Address;
 
@@ -33,11 +32,11 @@ typedef struct {
     Address accepted, named, target;    /* as in gate.Gate; family 0: none */
     Address stranger;                   /* the last one, since Python asked */
     double window_ends, rate, jitter, at;
-    uint32_t ssrc, stamp, ticks, ssrc_out;
+    uint32_t ssrc, stamp, ticks, ssrc_out, lost;
     uint16_t next, add;
     int start;                          /* the first two bytes, -1: no short cut */
     uint8_t second_out;
-    struct { unsigned long long packets, octets, sent, sent_octets, errors, strangers, malformed, early; } n;
+    struct { unsigned long long packets, octets, late, sent, sent_octets, errors, strangers, malformed, early; } n;
 } Path;
 
 typedef struct { int fd, size; Address from; unsigned char bytes[SIZE]; } Odd;
@@ -46,18 +45,17 @@ typedef struct {
     PyObject_HEAD
     int poll, sockets, odds;
     Path **path;                        /* by descriptor */
-    Odd *odd;                           /* for Python */
     struct mmsghdr got[BATCH], go[BATCH];
     struct iovec room[BATCH], part[BATCH];
     Address from[BATCH];
     unsigned char packet[BATCH][SIZE];
+    Odd odd[ODDS];                      /* packets for Python */
 } Loop;
 
 static double now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec + t.tv_nsec / 1e9;
+    return clock_gettime(CLOCK_MONOTONIC, &t), t.tv_sec + t.tv_nsec / 1e9;
 }
 
 static int same(const Address *a, const Address *b)
@@ -94,6 +92,7 @@ static int to_address(PyObject *source, void *into)
 static PyObject *from_address(const Address *a)
 {
     char host[INET6_ADDRSTRLEN] = "";
+    if (!a->any.sa_family) Py_RETURN_NONE;
     int v6 = a->any.sa_family == AF_INET6;
     inet_ntop(a->any.sa_family, v6 ? (void *)&a->v6.sin6_addr : (void *)&a->v4.sin_addr, host, sizeof host);
     if (!v6) return Py_BuildValue("(si)", host, ntohs(a->v4.sin_port));
@@ -104,9 +103,9 @@ static PyObject *from_address(const Address *a)
 static PyObject *path_load(Path *p, PyObject *arguments)
 {
     long long ssrc, ssrc_out;
-    if (!PyArg_ParseTuple(arguments, "iO&O&O&dLHIibdddHIL", &p->out, to_address, &p->accepted, to_address,
+    if (!PyArg_ParseTuple(arguments, "iO&O&O&dLHIibdddHILI", &p->out, to_address, &p->accepted, to_address,
                           &p->named, to_address, &p->target, &p->window_ends, &ssrc, &p->next, &p->stamp, &p->start,
-                          &p->second_out, &p->rate, &p->jitter, &p->at, &p->add, &p->ticks, &ssrc_out))
+                          &p->second_out, &p->rate, &p->jitter, &p->at, &p->add, &p->ticks, &ssrc_out, &p->lost))
         return p->open = 0, NULL;
     p->ssrc = ssrc, p->ssrc_out = ssrc_out;
     p->open = p->out >= 0 && p->accepted.any.sa_family && p->target.any.sa_family && p->start >= 0 && ssrc >= 0;
@@ -115,26 +114,18 @@ static PyObject *path_load(Path *p, PyObject *arguments)
 
 static PyObject *path_state(Path *p, PyObject *nothing)
 {
-    PyObject *state = Py_BuildValue("(HIddKKKKKKKK)", p->next, p->stamp, p->jitter, p->at, p->n.packets, p->n.octets,
-                                    p->n.sent, p->n.sent_octets, p->n.errors, p->n.strangers, p->n.malformed, p->n.early);
+    PyObject *state = Py_BuildValue("(HIddIO&KKKKKKKKK)", p->next, p->stamp, p->jitter, p->at, p->lost, from_address,
+                                    &p->stranger, p->n.packets, p->n.octets, p->n.late, p->n.sent, p->n.sent_octets,
+                                    p->n.errors, p->n.strangers, p->n.malformed, p->n.early);
     memset(&p->n, 0, sizeof p->n);
     return state;
 }
-
-static PyObject *path_stranger(Path *p, PyObject *nothing)
-{
-    if (!p->stranger.any.sa_family) Py_RETURN_NONE;
-    return from_address(&p->stranger);
-}
 static PyMethodDef path_methods[] = {
     {"load", (PyCFunction)path_load, METH_VARARGS, "Take over what Python knows."},
-    {"state", (PyCFunction)path_state, METH_NOARGS, "What has passed since the last time."},
-    {"stranger", (PyCFunction)path_stranger, METH_NOARGS, "Where the last packet of a stranger came from."},
-    {0}};
+    {"state", (PyCFunction)path_state, METH_NOARGS, "What has passed since the last time."}, {0}};
 static PyTypeObject PathType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "ichat_gw.media.net._fastloop.Path",
-    .tp_basicsize = sizeof(Path), .tp_flags = Py_TPFLAGS_DEFAULT, .tp_methods = path_methods,
-    .tp_doc = "What begins at one port of a party."};
+    .tp_basicsize = sizeof(Path), .tp_flags = Py_TPFLAGS_DEFAULT, .tp_methods = path_methods, .tp_doc = "What begins at one port of a party."};
 
 static uint32_t long_at(const unsigned char *b) { uint32_t v; memcpy(&v, b, 4); return ntohl(v); }
 static void put_long(unsigned char *b, uint32_t v) { v = htonl(v); memcpy(b, &v, 4); }
@@ -142,13 +133,16 @@ static void put_long(unsigned char *b, uint32_t v) { v = htonl(v); memcpy(b, &v,
 /* Whether the packet takes the short cut; then it is counted, and changed as its receiver knows the stream. */
 static int pass(Path *p, unsigned char *b, int size, const Address *from, double at)
 {
-    uint16_t sequence = b[2] << 8 | b[3];
+    uint16_t sequence = b[2] << 8 | b[3], ahead = sequence - p->next;
     uint32_t stamp = long_at(b + 4);
-    if (!p->open || size < 12 || size > LONGEST || (b[0] << 8 | b[1]) != p->start || sequence != p->next
-        || stamp <= p->stamp || long_at(b + 8) != p->ssrc || !same(from, &p->accepted))
+    if (!p->open || size < 12 || size > LONGEST || (b[0] << 8 | b[1]) != p->start || long_at(b + 8) != p->ssrc
+        || (ahead >= MAX_DROPOUT && ahead <= 0xFFFF - MAX_MISORDER) || !same(from, &p->accepted))
         return 0;
-    p->jitter += (fabs((at - p->at) * p->rate - (stamp - p->stamp)) - p->jitter) / 16;
-    p->next = sequence + 1, p->stamp = stamp, p->at = at;
+    if (ahead < MAX_DROPOUT) {
+        double off = (at - p->at) * p->rate - (int32_t)(stamp - p->stamp);
+        if (stamp != p->stamp) p->jitter += (fabs(off) - p->jitter) / 16;
+        p->lost += ahead, p->next = sequence + 1, p->stamp = stamp, p->at = at;
+    } else p->n.late++, p->lost -= p->lost > 0;
     p->n.packets++, p->n.octets += size;
     sequence += p->add, b[1] = p->second_out, b[2] = sequence >> 8, b[3] = sequence & 0xFF;
     put_long(b + 4, stamp + p->ticks), put_long(b + 8, p->ssrc_out);
@@ -265,15 +259,13 @@ static PyObject *loop_close(Loop *l, PyObject *descriptor)
 {
     int fd = PyLong_AsLong(descriptor);
     if (fd >= 0 && fd < l->sockets) Py_CLEAR(l->path[fd]);
-    if (PyErr_Occurred()) return NULL;
-    Py_RETURN_NONE;
+    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *loop_new(PyTypeObject *type, PyObject *arguments, PyObject *names)
 {
     Loop *l = (Loop *)type->tp_alloc(type, 0);
     if (!l || !PyArg_ParseTuple(arguments, "i", &l->poll)) return Py_XDECREF(l), NULL;
-    if (!(l->odd = PyMem_Calloc(ODDS, sizeof(Odd)))) return Py_DECREF(l), PyErr_NoMemory();
     for (int i = 0; i < BATCH; i++) {
         l->room[i] = (struct iovec){l->packet[i], SIZE};
         l->got[i].msg_hdr = (struct msghdr){.msg_name = &l->from[i], .msg_namelen = sizeof(Address),
@@ -286,7 +278,7 @@ static PyObject *loop_new(PyTypeObject *type, PyObject *arguments, PyObject *nam
 static void loop_dealloc(Loop *l)
 {
     for (int fd = 0; fd < l->sockets; fd++) Py_XDECREF(l->path[fd]);
-    PyMem_Free(l->path), PyMem_Free(l->odd);
+    PyMem_Free(l->path);
     Py_TYPE(l)->tp_free(l);
 }
 static PyMethodDef loop_methods[] = {
@@ -296,8 +288,7 @@ static PyMethodDef loop_methods[] = {
 static PyTypeObject LoopType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "ichat_gw.media.net._fastloop.Loop",
     .tp_basicsize = sizeof(Loop), .tp_flags = Py_TPFLAGS_DEFAULT, .tp_methods = loop_methods,
-    .tp_new = loop_new, .tp_dealloc = (destructor)loop_dealloc,
-    .tp_doc = "Moves packets between sockets that an epoll descriptor watches."};
+    .tp_new = loop_new, .tp_dealloc = (destructor)loop_dealloc, .tp_doc = "Moves packets between sockets that an epoll descriptor watches."};
 
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "_fastloop", .m_size = -1};
 

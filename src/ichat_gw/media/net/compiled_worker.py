@@ -74,14 +74,17 @@ class CompiledWorker(Worker):
         if (path := self._paths.get(gate)) is None:
             return
         stream, out = gate.stream, gate.opposite
-        following, stamp, jitter, at, packets, octets, sent, sent_octets, errors, *dropped = path.state()
+        following, stamp, jitter, at, lost, stranger, *passed = path.state()
+        packets, octets, late, sent, sent_octets, errors, *dropped = passed
         if packets:
             stream.next, stream.stamp, stream.jitter, stream.at = following, stamp, jitter, at
+            stream.lost = lost
         gate.packets += packets
         gate.octets += octets
+        stream.late += late
         gate.strangers += dropped[0]
         if dropped[0]:
-            gate.stranger = path.stranger()
+            gate.stranger = stranger
         gate.malformed += dropped[1]
         gate.early += dropped[2]
         out.sent += sent
@@ -111,4 +114,5 @@ class CompiledWorker(Worker):
             add,
             ticks,
             ssrc,
+            stream.lost,
         )

@@ -57,6 +57,8 @@ from ichat_gw.media.stream import Stream
 
 SNAPSHOT_EVERY = 5.0
 """Seconds until a successor's knowledge of a call is renewed although nothing but counters has changed."""
+AT_ONCE = 16
+"""How many parties are looked after between two looks at the sockets."""
 RECEIVE_BUFFER = 16_384
 """SO_RCVBUF in bytes: some tenths of a second of audio. A longer queue would only be delay."""
 
@@ -214,7 +216,7 @@ class Worker:
 
     def _wake(self, now: float) -> None:
         """See to the parties that may have been silent for too long."""
-        for number, side in self._timers.due(now):
+        for number, side in self._timers.due(now, AT_ONCE):
             session = self._sessions[number]
             gate = session.gate(side, Kind.RTP)
             self._pull_gate(gate)
