@@ -78,7 +78,7 @@ class Ladder:
 
     def __init__(self, offer: str | None = "offer A") -> None:
         self.bridge = Bridge(CallPlan(PLACE, offer, "a.host", "b.host"))
-        assert self.bridge.begin(0.0) == [ToMedia(MediaOffer(1, CALLER, offer, "b.host"))]
+        assert self.bridge.begin(0.0) == [ToMedia(MediaOffer(1, CALLER, offer, "b.host", "a.host"))]
 
     def hear(self, event: BridgeEvent, *said: BridgeCommand, state: State, now: float = 1.0) -> "Ladder":
         assert self.bridge.receive(event, now) == list(said)
@@ -523,7 +523,7 @@ def test_nobody_is_replaced_while_something_is_passed_on() -> None:
 def test_a_callee_that_is_elsewhere_than_thought_is_offered_what_suits_that() -> None:
     Ladder().ringing().hear(
         FromLeg(CALLEE, Located("2001:db8::9")),
-        ToMedia(MediaOffer(2, CALLER, "offer A", "2001:db8::9")),
+        ToMedia(MediaOffer(2, CALLER, "offer A", "2001:db8::9", "a.host")),
         state=State.RINGING,
     ).hear(FromMedia(MediaReady(2, "offer B6")), ToLeg(CALLEE, Describe("offer B6")), state=State.RINGING)
 
@@ -531,7 +531,7 @@ def test_a_callee_that_is_elsewhere_than_thought_is_offered_what_suits_that() ->
 def test_a_callee_that_is_where_nothing_leads_to() -> None:
     Ladder().ringing().hear(
         FromLeg(CALLEE, Located("2001:db8::9")),
-        ToMedia(MediaOffer(2, CALLER, "offer A", "2001:db8::9")),
+        ToMedia(MediaOffer(2, CALLER, "offer A", "2001:db8::9", "a.host")),
         state=State.RINGING,
     ).hear(
         FromMedia(MediaRefused(2, REFUSED)),

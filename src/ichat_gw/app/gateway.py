@@ -71,6 +71,7 @@ from ichat_gw.media.engine import (
     MediaEngine,
     MediaFor,
     MediaOver,
+    MediaPath,
     MediaSettings,
     Statistics,
     ToCall,
@@ -256,6 +257,9 @@ class Gateway:
                 case MediaOver():
                     self._note_media(command)
                     self.work.send(command)
+                case MediaPath(handle, direct, why):
+                    fields = {"why": why} if why else {}
+                    self.work.note("INFO", "media direct" if direct else "media relayed", handle, **fields)
                 case Registered() | RegistrationFailed():
                     self._note_registration(command)
                     self.work.send(command)

@@ -47,7 +47,8 @@ from ichat_gw.ipc.messages import VERSION, Hello, InitiateIChatCall, Message, No
 from ichat_gw.ipc.net.udp import UdpLink
 from ichat_gw.ipc.seal import Role, SendRefused
 from ichat_gw.jabber.ichat.leg import ToConnector
-from ichat_gw.media.engine import FromWorker, Statistics, ToWorker, WorkerLost
+from ichat_gw.media.direct import DirectMedia
+from ichat_gw.media.engine import FromWorker, MediaEngine, Statistics, ToWorker, WorkerLost
 from ichat_gw.media.net.relay import RelayProcess
 from ichat_gw.media.relay_engine import RelayEngine
 from ichat_gw.media.relay_messages import Started
@@ -362,7 +363,11 @@ def _machine(settings: Settings) -> Gateway:
     """The pure machine that the settings describe."""
     agent = UserAgent(user_agent_config(settings), lambda: secrets.token_hex(12))
     bound = settings.ip_address
-    engine = RelayEngine(engine_config(settings), lambda host: address_towards(host, bound), SystemRandom())
+    rng = SystemRandom()
+    engine: MediaEngine
+    engine = RelayEngine(engine_config(settings), lambda host: address_towards(host, bound), rng)
+    if not settings.always_relay_ichat_media:
+        engine = DirectMedia(engine, rng, frozenset(settings.codec_id_filter_list))
     return Gateway(gateway_config(settings), agent, engine)
 
 

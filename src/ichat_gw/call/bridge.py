@@ -172,10 +172,7 @@ class Bridge:
     def begin(self, now: float) -> list[BridgeCommand]:
         """Start the call: ask the media engine for the callee's offer."""
         self._give_up_at = now + self._plan.no_answer_seconds
-        request = self._ask("offer", Side.CALLER)
-        self._out.append(
-            ToMedia(MediaOffer(request, Side.CALLER, self._plan.caller_offer, self._hosts[Side.CALLEE]))
-        )
+        self._make_offer("offer")
         return self._drain()
 
     def receive(self, event: BridgeEvent, now: float) -> list[BridgeCommand]:
@@ -256,8 +253,12 @@ class Bridge:
     def _offer_there(self, heard: Heard) -> None:
         """Only now it is known where the callee is."""
         self._hosts[Side.CALLEE] = heard.host
-        request = self._ask("describe", Side.CALLER)
-        self._out.append(ToMedia(MediaOffer(request, Side.CALLER, self._plan.caller_offer, heard.host)))
+        self._make_offer("describe")
+
+    def _make_offer(self, purpose: str) -> None:
+        plan, request = self._plan, self._ask(purpose, Side.CALLER)
+        towards, source = self._hosts[Side.CALLEE], self._hosts[Side.CALLER]
+        self._out.append(ToMedia(MediaOffer(request, Side.CALLER, plan.caller_offer, towards, source)))
 
     def _describe_callee(self, heard: Heard) -> None:
         assert heard.sdp is not None

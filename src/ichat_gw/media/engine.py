@@ -152,6 +152,18 @@ class MediaOver:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaPath:
+    """Which way the media of `call` goes, where it could be direct; `why` it is relayed, or "".
+
+    May be said again when that changes.
+    """
+
+    call: str
+    direct: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PartChanged:
     """A part of the engine works from now on, or does not; `text` says what it is or how it was lost."""
 
@@ -160,7 +172,7 @@ class PartChanged:
     text: str
 
 
-EngineCommand: TypeAlias = ToCall | ToWorker | ToNode | Statistics | MediaOver | PartChanged
+EngineCommand: TypeAlias = ToCall | ToWorker | ToNode | Statistics | MediaOver | MediaPath | PartChanged
 
 
 # --- the engine -------------------------------------------------------------------------------------------

@@ -209,10 +209,25 @@ class Exchange(Generic[P]):
         partner = self.parties[request.side.other].audio
         if partner is not None and not isinstance(request, MediaAnswer | MediaUpdate):
             common(asked.audio.formats, partner.formats)
-        if asked.audio.rtp is not None and party.local is not None:
-            host = asked.audio.rtp[0]
+        if party.local is not None and not self._begins_elsewhere(asked):
+            host = asked.audio.rtp[0] if asked.audio.rtp is not None else party.local.address
             if not same_family(host, party.local.address):
                 raise NotAcceptable(f"its address {host} cannot be reached from {party.local.address}", 301)
+
+    def _begins_elsewhere(self, asked: Asked) -> bool:
+        """Whether a party that has not seen our offer (an iChat caller) is in the other IP family.
+
+        Its ports were opened when nothing was known of it.
+        """
+        party = self.parties[asked.request.side]
+        return (
+            isinstance(asked.request, MediaReoffer)
+            and party.audio is None
+            and party.local is not None
+            and asked.audio is not None
+            and asked.audio.rtp is not None
+            and not same_family(asked.audio.rtp[0], party.local.address)
+        )
 
     def wants_ports(self, asked: Asked) -> Side | None:
         """The party that is to get our description and has no ports yet; None: there is no such party.
@@ -228,6 +243,8 @@ class Exchange(Generic[P]):
         if isinstance(request, MediaOffer) and party.local is not None:
             # Offered once more, as it is elsewhere than was thought: perhaps from another address of ours.
             party.opened = party.opened and self._reaches(party.local.address, request.towards)
+        if self._begins_elsewhere(asked):
+            party.opened = False
         return None if party.opened else side
 
     def audio_of(self, side: Side, asked: Asked) -> Audio | None:

@@ -261,9 +261,9 @@ class LocalSession:
     id: int
     """Random, 0..2^31-1: the session id of `o=`, and its version at first."""
     address: str
-    """Our IP address, in `o=` and `c=`."""
+    """Our IP address, in `o=` and `c=`. Where media is direct: the other party's, in `c=`."""
     port: int
-    """Our RTP port."""
+    """Our RTP port. Where media is direct: the other party's."""
     version: int = -1
     sections: tuple[MediaSection, ...] = ()
     audio: int = 0
@@ -271,6 +271,12 @@ class LocalSession:
     formats: tuple[Format, ...] = ()
     mux: bool = False
     """RTP and RTCP share a port: the party has asked for it. We never do, lest old clients stumble."""
+    origin: str = ""
+    """The address in `o=`, which stays when that in `c=` changes (RFC 3264 8); "": they are the same."""
+    rtcp: Address | None = None
+    """Where RTCP goes if not to the next port (RFC 3605); only the ports of others are such."""
+    said: Address | None = None
+    """Where the last description sent media."""
 
     def offer(
         self, formats: tuple[Format, ...], direction: Direction, passing: tuple[Line, ...] = ()
@@ -308,9 +314,10 @@ class LocalSession:
         version = self.version
         if not self.sections:
             version = self.id
-        elif sections != self.sections:
+        elif sections != self.sections or (self.address, self.port) != self.said:
             version += 1
-        return replace(self, version=version, sections=sections, audio=audio, formats=formats)
+        said = self.address, self.port
+        return replace(self, version=version, sections=sections, audio=audio, formats=formats, said=said)
 
     def _audio_section(
         self, formats: tuple[Format, ...], direction: Direction, passing: tuple[Line, ...]
@@ -321,6 +328,10 @@ class LocalSession:
             if format.parameters:
                 lines.append(Line("a", f"fmtp:{format.number} {format.parameters}"))
         lines += passing
+        if self.rtcp is not None and self.rtcp != (self.address, self.port + 1):
+            host, port = self.rtcp
+            where = "" if host == self.address else f" IN {address_type(host)} {host}"
+            lines.append(Line("a", f"rtcp:{port}{where}"))
         if self.mux:
             lines.append(Line("a", "rtcp-mux"))
         lines.append(Line("a", direction.value))
@@ -331,10 +342,11 @@ class LocalSession:
     def description(self) -> SessionDescription:
         """What we say to the party."""
         at = f"IN {address_type(self.address)} {self.address}"
+        origin = self.origin or self.address
         return SessionDescription(
             (
                 Line("v", "0"),
-                Line("o", f"iChat-gw {self.id} {self.version} {at}"),
+                Line("o", f"iChat-gw {self.id} {self.version} IN {address_type(origin)} {origin}"),
                 Line("s", "-"),
                 Line("c", at),
                 Line("t", "0 0"),
