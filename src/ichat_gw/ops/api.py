@@ -436,7 +436,7 @@ class Route:
 
 
 _SEARCH = (
-    ("search", "words that must all occur in the addresses, the cause, the verdict or the id, in any case"),
+    ("search", "text that must occur in the id, an address, a host or the verdict, in any case"),
     ("before", "a time: only calls that began earlier"),
     ("limit", f"how many at most: 1 to {MAX_RECORDS}, otherwise {DEFAULT_RECORDS}"),
 )
@@ -456,7 +456,13 @@ ROUTES = (
     Route("GET", "/records", Records, "Ended calls, the latest first.", _SEARCH),
     Route("GET", "/records.csv", "text/csv; charset=utf-8", "The same as a table, all at once.", _SEARCH[:1]),
     Route("GET", "/users", Users, "Who is online, and how they are registered."),
-    Route("GET", "/series", Series, "Calls, set-up delay, packet loss and jitter over time."),
+    Route(
+        "GET",
+        "/series",
+        Series,
+        "Calls, set-up delay, packet loss and jitter over time.",
+        (("span", "`hour`: the last hour, in steps of 10 s; `day`: the last day, in steps of 5 minutes"),),
+    ),
     Route("GET", "/settings", SettingValues, "The settings in force; secrets are hidden."),
     Route(
         "GET",

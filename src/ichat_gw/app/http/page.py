@@ -1,0 +1,217 @@
+"""The status page of a running gateway: its view, its HTTP server, and the clock that both need.
+
+`StatusPage` is what `ichat_gw.app.serve` sees of this room. It shows the view what happens, and has a task of
+its own: every half a second it tells who listens what has changed, every two it measures for the charts.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from ichat_gw.app.events import GatewayCommand, GatewayEvent
+from ichat_gw.app.http.answers import Answers
+from ichat_gw.app.http.feed import Feed
+from ichat_gw.app.http.server import CannotServe, HttpServer
+from ichat_gw.app.http.source import Source
+from ichat_gw.app.reload import Reloader
+from ichat_gw.app.view import View
+from ichat_gw.config.table import Settings
+from ichat_gw.media.engine import StatisticsAsked
+from ichat_gw.ops.access import Access
+from ichat_gw.ops.api import (
+    CallRecord,
+    Calls,
+    LiveCall,
+    Records,
+    ReloadReply,
+    RuleTrial,
+    Series,
+    SettingValues,
+    Status,
+    Users,
+    encode,
+)
+from ichat_gw.ops.logging import get_logger
+from ichat_gw.ops.past_calls import told
+from ichat_gw.ops.records import CallRecord as KeptRecord
+from ichat_gw.ops.records import Records as RecordStore
+from ichat_gw.ops.records import Search, csv_lines
+from ichat_gw.ops.rule_trial import try_rules
+from ichat_gw.ops.setting_values import setting_values
+from ichat_gw.ops.trace import CallTrace, TraceBook
+
+TELL_SECONDS = 0.5
+TICKS = 4
+"""Of these until the next measurement."""
+MOST_IN_CSV = 10_000
+"""Records that one table has at most."""
+
+log = get_logger(__name__)
+
+
+class GatewaySource(Source):
+    """A running gateway as the source of answers."""
+
+    def __init__(
+        self,
+        view: View,
+        book: TraceBook,
+        records: RecordStore,
+        reloader: Reloader,
+        reload: Callable[[], ReloadReply],
+        version: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.version = version
+        self._clock = clock
+        self._view = view
+        self._book = book
+        self._records = records
+        self._reloader = reloader
+        self._reload = reload
+
+    def status(self) -> Status:
+        """See `Source`, here and below."""
+        return self._view.status(self._clock())
+
+    def ready(self) -> tuple[str, ...]:
+        """What is missing."""
+        return self._view.ready()
+
+    def calls(self) -> Calls:
+        """The live calls."""
+        return self._view.calls(self._clock())
+
+    def call(self, call: str) -> LiveCall | None:
+        """One of them."""
+        return self._view.call(call, self._clock())
+
+    def users(self) -> Users:
+        """Who is online."""
+        return self._view.users(self._clock())
+
+    def series(self, span: str) -> Series:
+        """The charts."""
+        return self._view.series(span)
+
+    def settings(self) -> SettingValues:
+        """The settings in force."""
+        reloader = self._reloader
+        return SettingValues(
+            file=str(reloader.path),
+            loaded=reloader.when,
+            settings=setting_values(reloader.settings, reloader.places),
+        )
+
+    def translate(self, address: str) -> RuleTrial:
+        """Try the rules in force."""
+        return try_rules(self._reloader.settings.translation_rules, address)
+
+    def metrics(self, accept: str) -> tuple[bytes, str]:
+        """The metrics."""
+        return self._view.expose(accept, self._clock())
+
+    async def records(self, search: Search) -> Records:
+        """Ended calls."""
+        one_more = Search(text=search.text, until=search.until, limit=search.limit + 1)
+        found = await asyncio.to_thread(self._records.search, one_more)
+        return Records(records=tuple(map(self._told, found[: search.limit])), more=len(found) > search.limit)
+
+    async def record(self, call: str) -> CallRecord | None:
+        """The ended call with this handle."""
+        found = await asyncio.to_thread(self._records.search, Search(text=call, limit=MOST_IN_CSV))
+        return next((self._told(record) for record in found if record.call == call), None)
+
+    async def csv(self, search: Search) -> bytes:
+        """Ended calls as a table."""
+        wanted = Search(text=search.text, limit=MOST_IN_CSV)
+        return await asyncio.to_thread(lambda: "".join(csv_lines(self._records.search(wanted))).encode())
+
+    async def trace(self, call: str) -> CallTrace | None:
+        """The messages of a call."""
+        journal = self._book.find(call)
+        return None if journal is None else journal.trace()
+
+    def reload(self) -> ReloadReply:
+        """Read the configuration again."""
+        return self._reload()
+
+    def _told(self, record: KeptRecord) -> CallRecord:
+        return told(record, has_trace=self._book.find(record.call) is not None)
+
+
+class StatusPage:
+    """The page, while the gateway runs. `ask` asks the gateway for the counters of a call."""
+
+    def __init__(
+        self, view: View, source: Source, settings: Settings, ask: Callable[[StatisticsAsked], None]
+    ) -> None:
+        self.view = view
+        self._source = source
+        self._ask = ask
+        self._feed = Feed()
+        self._answers = Answers(source, access_of(settings))
+        self._http = HttpServer(self._answers, self._feed)
+
+    async def open(self, address: str, port: int) -> None:
+        """Listen; when that cannot be, the log says why, and calls go on without a page."""
+        try:
+            await self._http.open(address, port)
+        except CannotServe as error:
+            log.err("the status page is not served", text=str(error))
+        else:
+            log.info("status page", url=f"http://{_written(address)}:{self._http.port}/")
+
+    async def close(self) -> None:
+        """Stop serving."""
+        await self._http.close()
+
+    async def run(self) -> None:
+        """Tell and measure, until cancelled."""
+        turn = 0
+        while True:
+            await asyncio.sleep(TELL_SECONDS)
+            try:
+                turn = (turn + 1) % TICKS
+                if not turn:
+                    for question in self.view.tick(time.time(), looked_at=bool(self._feed)):
+                        self._ask(question)
+                self._tell()
+            except Exception:
+                log.exception("internal error", while_processing="status page")
+
+    def reconfigure(self, settings: Settings) -> None:
+        """Go by another password and other names from now on; who listens has to ask again."""
+        self._answers.access = access_of(settings)
+        self._feed.close()
+
+    # --- what happens -------------------------------------------------------------------------------------
+
+    def took(self, event: GatewayEvent | None, commands: Sequence[GatewayCommand]) -> None:
+        """The gateway took `event`, and this came of it."""
+        self.view.took(event, commands, time.time())
+
+    def kept(self, record: KeptRecord) -> None:
+        """A call is over, and this is its record."""
+        self.view.kept(record)
+        if self._feed:
+            self._feed.publish("record", encode(told(record, has_trace=True)))
+
+    def _tell(self) -> None:
+        changed, self.view.changed = self.view.changed, set()
+        if not self._feed:
+            return
+        for name, value in self._answers.snapshots(changed):
+            self._feed.publish(name, value)
+        if "series" in changed and (point := self.view.last_point()) is not None:
+            self._feed.publish("series", encode(point))
+
+
+def access_of(settings: Settings) -> Access:
+    """Who may read the page, as the settings say."""
+    password = settings.http_auth_pwd.get_secret_value() if settings.http_auth else None
+    return Access(password, settings.http_hosts)
+
+
+def _written(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

@@ -1,0 +1,325 @@
+"""What the status page tells of a gateway: a whole one, in memory."""
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.watched import WatchedWorld, day
+from app.world import COMPONENT, EPOCH
+from ichat_gw.app.events import StopGateway
+from ichat_gw.app.view import QUERIES_AT_ONCE, View
+from ichat_gw.ops import metrics as m
+from ichat_gw.ops.api import LiveCall, RegistrationState
+from ichat_gw.sip.events import Registered, RegistrationFailed
+
+
+@pytest.fixture
+def world() -> WatchedWorld:
+    return WatchedWorld()
+
+
+def seen(world: WatchedWorld) -> View:
+    assert world.view is not None
+    return world.view
+
+
+def only_call(world: WatchedWorld) -> LiveCall:
+    [call] = seen(world).calls(world.at).calls
+    return call
+
+
+def told(world: WatchedWorld) -> dict[str, float]:
+    """The metrics as `name label label`."""
+    text, _ = seen(world).expose("", world.at)
+    return {
+        " ".join([sample.name, *(sample.labels[name] for name in sorted(sample.labels))]): sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
+
+
+# --- calls ------------------------------------------------------------------------------------------------
+
+
+def test_a_call_is_seen_while_it_is_set_up(world: WatchedWorld) -> None:
+    world.alice.answer_after = 3.0
+    world.phone.dial("alice")
+    world.run(1.0)
+    call = only_call(world)
+    assert call.state in ("calling", "ringing", "offering")
+    assert (call.caller.network, call.callee.network) == ("sip", "xmpp")
+    assert call.callee.address == "xmpp:alice@jabber.localhost"
+    assert call.answered is None
+    world.run(5.0)
+    call = only_call(world)
+    assert call.state == "talking"
+    assert call.answered is not None
+    assert call.setup_seconds is not None
+    assert 0 < call.setup_seconds < 6
+    assert call.seconds == pytest.approx(world.at - call.began.timestamp(), abs=0.01)
+    assert seen(world).call(call.id, world.at) == call
+    assert seen(world).call("another", world.at) is None
+    world.phone.hang_up()
+    world.run(2.0)
+    assert seen(world).calls(world.at).calls == ()
+
+
+def test_the_counters_of_a_call_are_asked_for_when_somebody_looks(world: WatchedWorld) -> None:
+    world.alice.dial("5551234")
+    world.run(2.0)
+    world.talk(world.alice, 1.0)
+    world.talk(world.phone, 1.0, every=2)
+    world.run(1.5)
+    assert only_call(world).caller.media is None
+    world.tick(looked_at=True)
+    world.run(0.1)
+    call = only_call(world)
+    assert call.caller.media is not None
+    assert call.callee.media is not None
+    assert call.caller.media.codec == "PCMU/8000"
+    assert (call.caller.media.received, call.callee.media.sent) == (50, 50)
+    assert call.callee.media.received == 25
+    assert call.callee.media.lost > 0
+    assert call.callee.media.source == "127.0.0.2:5060"
+
+
+def test_asking_is_bounded(world: WatchedWorld) -> None:
+    world.alice.dial("5551234")
+    world.run(2.0)
+    [watched] = world.tracing.calls
+    view = seen(world)
+    world.tracing._live.update({str(number): watched for number in range(3 * QUERIES_AT_ONCE // 2)})
+    asked = [len(view.tick(world.at, looked_at=True)) for _ in range(3)]
+    assert asked[0] == QUERIES_AT_ONCE
+    assert asked[0] + asked[1] == 3 * QUERIES_AT_ONCE // 2 + 1
+    assert asked[2] == QUERIES_AT_ONCE
+
+
+def test_an_ended_call_is_counted(world: WatchedWorld) -> None:
+    world.alice.dial("5551234")
+    world.run(2.0)
+    world.talk(world.alice, 1.0)
+    world.talk(world.phone, 1.0, every=2)
+    world.run(1.5)
+    world.alice.hang_up()
+    world.run(10.0)
+    metrics = told(world)
+    assert metrics["ichat_gw_calls_started_total to_sip"] == 1
+    assert metrics["ichat_gw_calls_ended_total yes hangup to_sip caller"] == 1
+    assert metrics["ichat_gw_call_setup_seconds_count to_sip"] == 1
+    assert metrics["ichat_gw_call_duration_seconds_count to_sip"] == 1
+    assert metrics["ichat_gw_rtp_packets_total xmpp received"] == 50
+    assert metrics["ichat_gw_rtp_packets_total sip sent"] == 50
+    assert metrics["ichat_gw_rtp_packets_total sip received"] == 25
+    assert metrics["ichat_gw_rtp_packets_lost_total sip"] >= 24
+    assert metrics["ichat_gw_call_loss_ratio_count sip"] == 1
+    assert metrics["ichat_gw_call_jitter_seconds_count xmpp"] == 1
+    assert (
+        sum(value for name, value in metrics.items() if name.startswith("ichat_gw_call_verdicts_total")) == 1
+    )
+    status = seen(world).status(world.at)
+    assert (status.totals.calls, status.totals.answered, status.totals.failed) == (1, 1, 0)
+    view = seen(world)
+    assert (view._directions, view._setup, view._counters) == ({}, {}, {})
+
+
+def test_a_call_that_nobody_answers(world: WatchedWorld) -> None:
+    world.phone.manner = 486
+    world.alice.dial("5551234")
+    world.run(10.0)
+    assert told(world)["ichat_gw_calls_ended_total no busy to_sip callee"] == 1
+    assert seen(world).status(world.at).totals.failed == 1
+
+
+def test_a_call_that_is_refused_at_the_door(world: WatchedWorld) -> None:
+    world.phone.dial("nobody")
+    world.run(1.0)
+    before = seen(world).status(world.at).totals.refused
+    world.gateway.door.stopping = True
+    world.phone.dial("alice")
+    world.run(1.0)
+    assert seen(world).status(world.at).totals.refused == before + 1
+    assert told(world)["ichat_gw_calls_refused_total shutdown "] == 1
+
+
+def test_counters_of_a_relay_that_began_anew_are_not_counted_backwards(world: WatchedWorld) -> None:
+    world.alice.dial("5551234")
+    world.run(2.0)
+    world.talk(world.alice, 1.0)
+    world.run(1.5)
+    world.tick(looked_at=True)
+    world.run(0.1)
+    world.relay_dies()
+    world.run(3.0)
+    world.talk(world.alice, 0.2)
+    world.run(1.0)
+    world.tick(looked_at=True)
+    world.run(0.1)
+    assert told(world)["ichat_gw_rtp_packets_total xmpp received"] >= 50
+    [part] = seen(world).status(world.at).media
+    assert part.running
+    assert part.restarts == 1
+
+
+# --- over time --------------------------------------------------------------------------------------------
+
+
+def test_the_charts(world: WatchedWorld) -> None:
+    world.run(1.0)
+    view = seen(world)
+    assert view.last_point() is None
+    world.alice.dial("5551234")
+    world.run(2.0)
+    world.talk(world.phone, 2.0, every=2)
+    for _ in range(10):
+        world.run(2.0)
+        world.tick(looked_at=True)
+    world.run(0.1)
+    points = view.series().points
+    assert points[-1] == view.last_point()
+    assert points[-1].calls == 1
+    assert sum(point.begun for point in points) == 1
+    assert [point.setup_seconds for point in points if point.setup_seconds] != []
+    assert any(point.loss for point in points)
+    assert view.series("day").seconds == 300.0
+    assert "series" in view.changed
+
+
+# --- health -----------------------------------------------------------------------------------------------
+
+
+def test_a_gateway_that_is_ready(world: WatchedWorld) -> None:
+    view = world.watch()
+    view.connector_started(4711, world.at)
+    world.stream_breaks()
+    world.run(0.5)
+    assert view.ready() == ("not connected to the XMPP server",)
+    world.run(5.0)
+    assert view.ready() == ()
+    status = view.status(world.at)
+    assert status.ready
+    assert status.not_ready == ()
+    assert status.jabber.online
+    assert status.connector.pid == 4711
+    assert status.listening == ("UDP 127.0.0.1:5070",)
+    assert status.media_engine == "builtin"
+    assert [part.loop for part in status.media] == ["python"]
+    assert told(world)["ichat_gw_ready"] == 1
+
+
+def test_what_is_missing_is_named(world: WatchedWorld) -> None:
+    world.run(1.0)
+    view = seen(world)
+    view.connector_started(4711, world.at)
+    world.relay_dies(back_after=99.0)
+    world.connector_dies(back_after=99.0)
+    view.connector_ended("ended by SIGKILL", world.at)
+    world.gateway_hears(StopGateway())
+    missing = view.ready()
+    assert missing == (
+        "the gateway is being stopped",
+        "the connector does not run",
+        "not connected to the XMPP server",
+        "relay worker 0 does not work",
+    )
+    status = view.status(world.at)
+    assert not status.ready
+    assert status.not_ready == missing
+    assert (status.connector.restarts, status.connector.text) == (1, "ended by SIGKILL")
+    assert status.jabber.text == "the connector is gone"
+    metrics = told(world)
+    assert metrics["ichat_gw_jabber_connected"] == 0
+    assert metrics["ichat_gw_media_up  relay worker 0"] == 0
+    assert metrics["ichat_gw_connector_restarts_total"] == 1
+
+
+def test_an_error_of_our_own_is_counted(world: WatchedWorld) -> None:
+    world.watch().failed()
+    assert told(world)["ichat_gw_internal_errors_total"] == 1
+
+
+def test_sip_targets_that_do_not_answer(world: WatchedWorld) -> None:
+    world.alice.dial("5551234")
+    world.run(2.0)
+    [target] = [
+        target for target in seen(world).status(world.at).sip_targets if "127.0.0.2" in target.address
+    ]
+    assert (target.address, target.answers) == ("UDP 127.0.0.2:5060", True)
+    world.phone.hang_up()
+    world.run(1.0)
+    world.loss = 1.0
+    world.alice.dial("5551234")
+    world.run(40.0)
+    [target] = [
+        target for target in seen(world).status(world.at).sip_targets if "127.0.0.2" in target.address
+    ]
+    assert not target.answers
+    assert target.since > day(EPOCH)
+    assert told(world)["ichat_gw_sip_targets silent"] >= 1
+
+
+# --- users ------------------------------------------------------------------------------------------------
+
+
+def registration(world: WatchedWorld) -> RegistrationState | None:
+    [user] = [user for user in seen(world).users(world.at).users if user.jid == "alice@jabber.localhost"]
+    return user.registration
+
+
+def test_users_and_their_registrations(world: WatchedWorld) -> None:
+    world.run(1.0)
+    world.tick()
+    since = world.at
+    world.alice.dial("5551234")
+    world.run(5.0)
+    [user] = seen(world).users(world.at).users
+    assert user.jid == "alice@jabber.localhost"
+    assert user.aor == "sip:alice@registrar.localhost"
+    assert user.since.timestamp() <= since
+    assert user.calls == 1
+    view = seen(world)
+    view.took(None, [RegistrationFailed(user.aor, 403, "go away", 60.0)], world.at)
+    failed = registration(world)
+    assert failed is not None
+    assert (failed.state, failed.status, failed.text) == ("failed", 403, "go away")
+    assert failed.retry == day(world.at + 60)
+    assert view.status(world.at).registrations_failed == 1
+    view.took(None, [Registered(user.aor, 3600)], world.at)
+    bound = registration(world)
+    assert bound is not None
+    assert (bound.state, bound.expires) == ("registered", day(world.at + 3600))
+    assert view.status(world.at).registered == 1
+    view.took(None, [Registered(user.aor, 0)], world.at)
+    asking = registration(world)
+    assert asking is not None
+    assert asking.state == "asking"
+    view.took(None, [RegistrationFailed(user.aor, 400, "no SIP URI", 0.0)], world.at)
+    hopeless = registration(world)
+    assert hopeless is not None
+    assert hopeless.retry is None
+    metrics = told(world)
+    assert metrics["ichat_gw_registrations_total unregistered"] == 1
+    assert metrics["ichat_gw_registrations failed"] == 1
+    assert metrics["ichat_gw_users"] == 1
+
+
+def test_who_went_is_not_online(world: WatchedWorld) -> None:
+    world.run(1.0)
+    world.tick()
+    world.alice.presence("unavailable")
+    world.run(1.0)
+    assert seen(world).users(world.at).users == ()
+
+
+def test_what_was_turned_away_is_counted(world: WatchedWorld) -> None:
+    world.run(0.1)
+    world.gateway.admission.refused["MaxCalls"] = 3
+    assert told(world)["ichat_gw_turned_away_total MaxCalls"] == 3
+    assert COMPONENT in seen(world).status(world.at).jabber.component
+
+
+def test_every_metric_of_the_table_is_told_sooner_or_later(world: WatchedWorld) -> None:
+    world.alice.dial("5551234")
+    world.run(2.0)
+    names = {name.split()[0] for name in told(world)}
+    gauges = {metric.name for metric in m.METRICS if metric.kind is m.Kind.GAUGE}
+    assert gauges <= names
