@@ -20,7 +20,7 @@ bench: ## our own delay and CPU, each beside a reference measured in the same ru
 	PYTHONPATH=tests $(PYTHON) -m bench
 
 fuzz: ## what reads bytes that anybody can send, a minute for each target
-	for target in sip_message sip_stream; do \
+	for target in sip_message sip_stream sdp rtp ng stanzas blob ipc configuration; do \
 		PYTHONPATH=src $(PYTHON) -m fuzz $$target -max_total_time=60 -print_final_stats=1 || exit 1; done
 
 docs: ## the site in build/site; a warning is an error, and nothing in it is loaded from another host

@@ -6,12 +6,19 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["ichat_gw.sip", "ichat_gw.addressing", "fuzz.targets"]):
-    from fuzz import targets
+with atheris.instrument_imports(include=["ichat_gw", "fuzz"]):
+    from fuzz import jabber, local, media, sip
 
-TARGETS: dict[str, Callable[[bytes], None]] = {
-    "sip_message": targets.sip_message,
-    "sip_stream": targets.sip_stream,
+TARGETS: dict[str, tuple[Callable[[bytes], None], tuple[bytes, ...]]] = {
+    "sip_message": (sip.sip_message, sip.SEEDS),
+    "sip_stream": (sip.sip_stream, sip.SEEDS),
+    "sdp": (media.sdp, media.SDP_SEEDS),
+    "rtp": (media.rtp, media.RTP_SEEDS),
+    "ng": (media.ng, media.NG_SEEDS),
+    "stanzas": (jabber.stanzas, jabber.STREAM_SEEDS),
+    "blob": (jabber.blob, jabber.BLOB_SEEDS),
+    "ipc": (local.ipc, local.IPC_SEEDS),
+    "configuration": (local.configuration, local.CONFIG_SEEDS),
 }
 
 
@@ -20,11 +27,12 @@ def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
         sys.exit(f"usage: python -m fuzz {'|'.join(TARGETS)} [libFuzzer options]")
     name = sys.argv.pop(1)
+    run, seeds = TARGETS[name]
     corpus = Path(".cache") / "fuzz" / name
     corpus.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(targets.SEEDS):
+    for number, seed in enumerate(seeds):
         (corpus / f"seed-{number}").write_bytes(seed)
-    atheris.Setup([*sys.argv, f"-artifact_prefix={corpus}.", str(corpus)], TARGETS[name])
+    atheris.Setup([*sys.argv, f"-artifact_prefix={corpus}.", str(corpus)], run)
     atheris.Fuzz()
 
 

@@ -1,4 +1,4 @@
-"""The targets: each takes arbitrary bytes and checks what is promised for them."""
+"""What comes over SIP: datagrams and streams."""
 
 from ichat_gw.sip.framing import Fault, Ping, StreamFramer, Whole
 from ichat_gw.sip.headers import header_key
