@@ -15,10 +15,11 @@ the captures of real clients and from traces of the original gateway, and shares
 
 import asyncio
 import secrets
+import ssl
 import struct
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 from xml.etree import ElementTree
 
 import slixmpp
@@ -29,7 +30,6 @@ from slixmpp.xmlstream.stanzabase import StanzaBase
 from peers.ports import free_port
 from peers.sightings import WITHIN, Sighting, Sightings
 from peers.viceroy import ViceroyStack
-from peers.xmpp_server import XmppServer
 
 CAPS_NODE = "http://www.apple.com/ichat/caps"
 CAPS_VERSION = "800"
@@ -46,11 +46,34 @@ versions do. `decline without connectData`: response 1 without that element. `ne
 """
 
 
+class Server(Protocol):
+    """Where the user has an account; every `XmppServer` is one."""
+
+    component: str
+    client_port: int
+
+    def jid(self, user: str) -> str:
+        """The bare JID of a user."""
+
+    def password(self, user: str) -> str:
+        """The user's password."""
+
+
 class SimulatedIChat:
-    """One iChat client (a resource) of one user."""
+    """One iChat client (a resource) of one user.
+
+    The servers of the tests speak without encryption; with `encrypted` STARTTLS is asked for, and whatever
+    certificate comes is taken.
+    """
 
     def __init__(
-        self, prosody: XmppServer, user: str, *, resource: str = "", port: int | None = None
+        self,
+        prosody: Server,
+        user: str,
+        *,
+        resource: str = "",
+        port: int | None = None,
+        encrypted: bool = False,
     ) -> None:
         self.jid = prosody.jid(user)
         self.resource = resource or "iChat" + secrets.token_hex(2)
@@ -68,6 +91,7 @@ class SimulatedIChat:
         self.blob = data_blob(self.sip.local)
         """What we send as our addresses; tests put nonsense here."""
         self._port = prosody.client_port
+        self._encrypted = encrypted
         self._password = prosody.password(user)
         self._client: slixmpp.ClientXMPP | None = None
         self._callee = ""
@@ -79,10 +103,12 @@ class SimulatedIChat:
         """Connect, authenticate, fetch the roster, send presence, open the SIP port."""
         await self.sip.open()
         client = slixmpp.ClientXMPP(self.full_jid, self._password)
-        client.enable_starttls = False
+        client.enable_starttls = self._encrypted
+        client.ssl_context.check_hostname = False
+        client.ssl_context.verify_mode = ssl.CERT_NONE
         client.enable_direct_tls = False
-        client.enable_plaintext = True
-        client.plugin["feature_mechanisms"].unencrypted_scram = True
+        client.enable_plaintext = not self._encrypted
+        client.plugin["feature_mechanisms"].unencrypted_scram = not self._encrypted
         client.add_filter("in", self._note_in)
         client.add_filter("out", self._note_out)
         for suffix in EXCHANGES:

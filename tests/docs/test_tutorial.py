@@ -1,0 +1,165 @@
+"""The tutorial, followed to the letter.
+
+Every `sh` block of the page is run as it stands, in order, in a copy of this tree. That happens in name
+spaces of its own for network, files and processes: so the ports are the page's, `/etc/prosody` is a folder
+of the test, the system's Prosody sees nothing of it, and all of it is gone when the test is. There, these
+are not what they are elsewhere:
+
+    sudo        does it: we are root there
+    apt-get     installs nothing, but sees to it that what the packages bring is there
+    systemctl   knows `restart prosody`, which it does as Debian's unit does
+    python3     the Python of this test; the environments that it makes see the packages of this one, so that
+                pip finds everything installed and fetches nothing
+
+A block after the words "In a ... terminal" that does not end by itself is left running, like there.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from docs.pages import ROOT, blocks
+
+pytestmark = pytest.mark.e2e
+
+PAGE = "tutorial.md"
+NOT_IN_A_CLONE = shutil.ignore_patterns(".*", "build", "__pycache__", "*.egg-info", "*.so", "site", "*.log")
+STAYS = {".venv/bin/ichat-gw\n": "ready", "demo.ichat alice@localhost alices-password\n": "online, and",
+         "baresip -f phone\n": "baresip is ready"}  # fmt: skip
+"""Commands that do not end by themselves, by their end, and what they say when they are ready."""
+
+BRINGS = {
+    "python3-venv": "python3 -c 'import venv'",
+    "gcc": "command -v cc",
+    "libc6-dev": "true",  # as scripts/setup has it: where it is missing, there is no fast path
+    "python3-dev": "true",
+    "prosody": "command -v prosody prosodyctl",
+    "baresip-core": "command -v baresip",
+}
+"""How `apt-get` sees that the contents of a package are there."""
+
+
+def can_unshare() -> bool:
+    """Whether we may have name spaces of our own: as root, where no container forbids it."""
+    tried = subprocess.run(["unshare", *SPACES, "true"], check=False, capture_output=True)
+    return os.geteuid() == 0 and tried.returncode == 0
+
+
+SPACES = ("--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
+
+
+def executable(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def stand_ins(directory: Path) -> None:
+    """The programs that are not what they are elsewhere."""
+    directory.mkdir()
+    executable(directory / "sudo", '#!/bin/sh\nexec "$@"\n')
+    checks = "".join(f"{name}) {command} ;;\n" for name, command in BRINGS.items())
+    executable(
+        directory / "apt-get",
+        f"#!/bin/sh\nset -e\nfor word; do case $word in\nupdate | install | -y) ;;\n{checks}"
+        '*) echo "the test knows nothing of the package $word"; exit 1 ;;\nesac; done\n',
+    )
+    executable(
+        directory / "systemctl",
+        """#!/bin/sh
+[ "$*" = "restart prosody" ] || { echo "the test knows nothing of systemctl $*"; exit 1; }
+runuser -u prosody -- prosody -F >/var/log/prosody/output 2>&1 &
+for i in $(seq 100); do
+    (exec 3<>/dev/tcp/127.0.0.1/5347) 2>/dev/null && exit 0
+    sleep 0.1
+done
+echo "Prosody does not come up"; cat /var/log/prosody/*; exit 1
+""".replace("#!/bin/sh", "#!/bin/bash"),
+    )
+    packages = [path for path in sys.path if path.endswith("site-packages")]
+    lent = f'import sys; sys.path[:0] = "{":".join(packages)}".split(":")'
+    executable(
+        directory / "python3",
+        f"""#!/bin/sh
+{sys.executable} "$@" || exit
+case "$1 $2" in "-m venv")
+    for site in "$3"/lib/python*/site-packages; do echo '{lent}' >"$site/lent.pth"; done
+esac
+""",
+    )
+
+
+PROLOGUE = """
+set -em
+ip link set lo up
+# What Debian's package brings, in folders of the test.
+for folder in etc/prosody var/lib/prosody var/log/prosody run/prosody; do
+    mkdir -p "/$folder" "$PLACE/$folder"
+    mount --bind "$PLACE/$folder" "/$folder"
+done
+chown prosody: /var/lib/prosody /var/log/prosody /run/prosody
+chmod -R a+rX /etc/prosody
+cd "$PLACE/ichat-gw"
+trap 'tail -n 20 "$PLACE"/terminal*' EXIT
+until_said() {
+    for i in $(seq 150); do grep -q "$2" "$1" && return; sleep 0.1; done
+    echo "it never said '$2':"; cat "$1"; exit 1
+}
+"""
+
+
+def script() -> str:
+    """The page as one shell script."""
+    steps, running = [PROLOGUE], 0
+    for number, block in enumerate(b for b in blocks(PAGE) if b.language == "sh"):
+        steps.append(f"echo '=== {PAGE}:{block.line}'\n")
+        ready = next((word for end, word in STAYS.items() if block.text.endswith(end)), None)
+        if ready is None:
+            steps.append(block.text)
+            continue
+        running += 1
+        assert "terminal" in block.before, f"{PAGE}:{block.line} does not say in which terminal"
+        if block.text == "baresip -f phone\n":
+            steps.append("kill -INT %2; wait %2 || true\n")  # "end Alice's iChat with Ctrl-C"
+        said = f"$PLACE/terminal{number}"
+        steps.append(f"({block.text.rstrip()}) >{said} 2>&1 &\nuntil_said {said} '{ready}'\n")
+    assert running == len(STAYS)
+    return "".join(steps)
+
+
+@pytest.mark.skipif(not can_unshare(), reason="the tutorial needs root and name spaces of its own")
+def test_the_tutorial_to_the_letter(tmp_path: Path) -> None:
+    shutil.copytree(ROOT, tmp_path / "ichat-gw", ignore=NOT_IN_A_CLONE)
+    stand_ins(tmp_path / "bin")
+    prosody = tmp_path / "etc" / "prosody"
+    shutil.copytree("/etc/prosody", prosody, symlinks=True)
+    for path in [tmp_path, *tmp_path.parents][:-1]:
+        if path.is_relative_to("/tmp") and path != Path("/tmp"):
+            path.chmod(path.stat().st_mode | 0o011)  # the user `prosody` must find its folders
+    environment = {
+        "PATH": f"{tmp_path / 'bin'}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": str(tmp_path),
+        "PLACE": str(tmp_path),
+        "LANG": "C.UTF-8",
+    }
+    done = subprocess.run(
+        ["unshare", *SPACES, "bash", "-c", script()],
+        env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    for said in (
+        "Failed: 0.",  # the name space has no DNS: that is one warning
+        "Call established",
+        "a call is up",
+        "100@ichat-gw.localhost has answered",
+    ):
+        assert said in done.stdout, done.stdout
+    packets = [int(count) for count in re.findall(r"(\d+) packets of sound came", done.stdout)]
+    assert len(packets) == 2
+    assert min(packets) > 50, done.stdout
+    assert len(re.findall("call over", done.stdout)) == 2
