@@ -12,8 +12,10 @@ import os
 import re
 import secrets
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
 from random import SystemRandom
+from typing import TYPE_CHECKING
 
 from ichat_gw import __version__
 from ichat_gw.app.backoff import Backoff
@@ -36,6 +38,7 @@ from ichat_gw.app.events import (
 )
 from ichat_gw.app.gateway import Gateway, Reconfigure
 from ichat_gw.app.local_addresses import address_towards, usable_addresses
+from ichat_gw.app.onlookers import Onlookers
 from ichat_gw.app.programs import find_program
 from ichat_gw.app.reload import Reloader, connector, gateway_machine
 from ichat_gw.app.sd_notify import ServiceNotifier
@@ -48,7 +51,7 @@ from ichat_gw.ipc.net.udp import UdpLink
 from ichat_gw.ipc.seal import Role, SendRefused
 from ichat_gw.jabber.ichat.leg import ToConnector
 from ichat_gw.media.direct import DirectMedia
-from ichat_gw.media.engine import FromWorker, MediaEngine, Statistics, ToWorker, WorkerLost
+from ichat_gw.media.engine import FromWorker, MediaEngine, ToWorker, WorkerLost
 from ichat_gw.media.net.relay import RelayProcess
 from ichat_gw.media.relay_engine import RelayEngine
 from ichat_gw.media.relay_messages import Started
@@ -59,6 +62,9 @@ from ichat_gw.sip.events import Lookup, Received, Resolved, Send, SendFailed
 from ichat_gw.sip.net.transports import Transports
 from ichat_gw.sip.net.udp import CannotListen
 from ichat_gw.sip.user_agent import UserAgent
+
+if TYPE_CHECKING:
+    from ichat_gw.app.http.page import StatusPage
 
 GOODBYE_SECONDS = 2.0
 """How long a stopping gateway waits for BYE, CANCEL and REGISTER to be answered."""
@@ -86,11 +92,17 @@ class Server:
         self.reloader = Reloader(
             loaded,
             read or (lambda: load(loaded.path)),
-            (self._prepare_transports, gateway_machine(self._feed), connector(self._tell_connector)),
+            (
+                self._prepare_transports,
+                gateway_machine(self._feed),
+                connector(self._tell_connector),
+                self._prepare_page,
+            ),
         )
         self._has_terminal = _has_terminal()
         self._connector_path = find_program(settings.ichat_jabber_connector_path, "IchatJabberConnectorPath")
         self._gateway = _machine(settings)
+        self._onlookers = Onlookers(self._feed_soon)
         self._stop = asyncio.Event()
         self._idle = asyncio.Event()
         """Set when the gateway is stopping and everybody has been told."""
@@ -106,6 +118,7 @@ class Server:
             "ichat-gw-jc",
             [self._connector_path],
             document=self._start_document,
+            on_started=self._connector_started,
             on_exited=self._connector_exited,
             on_line=_connector_line,
             ask_to_stop=lambda: None,  # by `Stop`, which the machine sends last of all
@@ -137,6 +150,7 @@ class Server:
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._alarm = Alarm(loop.call_at, self._wake)
+        self._onlookers.begin(loop.time, lambda wake: Alarm(loop.call_at, wake))
         log.info("starting", version=__version__, connector=self._connector_path)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -159,6 +173,8 @@ class Server:
                 relays = [group.create_task(relay.run()) for relay in self._relays]
                 connector = group.create_task(self._connector.run())
                 watched = group.create_task(self._stay_watched())
+                page = await self._open_page()
+                telling = group.create_task(page.run()) if page is not None else None
                 await self._stop.wait()
                 self._notifier.stopping()
                 stopping = group.create_task(self._connector.stop())
@@ -169,8 +185,13 @@ class Server:
                 await stopping
                 await connector
                 watched.cancel()
+                if telling is not None:
+                    telling.cancel()
         finally:
             self._alarm.set(None)
+            if self._onlookers.page is not None:
+                await self._onlookers.page.close()
+            self._onlookers.end()
             if self._link is not None:
                 self._link.close()
             if self._transports is not None:
@@ -189,6 +210,31 @@ class Server:
                 self._notifier.alive()
                 await asyncio.sleep(within / 2)
 
+    async def _open_page(self) -> "StatusPage | None":
+        """Serve the status page, if it is to be served; aiohttp is loaded for nothing else."""
+        settings = self.reloader.settings
+        if not settings.http_port:
+            return None
+        from ichat_gw.app.http.page import open_page
+
+        transports, onlookers = self._transports, self._onlookers
+        assert transports is not None
+        onlookers.page = await open_page(
+            self._gateway,
+            onlookers,
+            self.reloader,
+            self.reload,
+            lambda: tuple(transports.listening),
+            self._feed,
+        )
+        if (process := self._connector.pid) is not None:
+            onlookers.page.view.connector_started(process, time.time())
+        return onlookers.page
+
+    def _prepare_page(self, settings: Settings) -> Callable[[], None]:
+        page = self._onlookers.page
+        return (lambda: None) if page is None else (lambda: page.reconfigure(settings))
+
     def _prepare_transports(self, settings: Settings) -> Callable[[], None]:
         assert self._transports is not None
         return self._transports.prepare(transport_config(settings))
@@ -203,7 +249,12 @@ class Server:
 
     def _feed(self, event: GatewayEvent | Reconfigure) -> None:
         with self._surviving(type(event).__name__):
-            self._do(self._gateway.receive(event, self._loop.time()))
+            commands = self._gateway.receive(event, self._loop.time())
+            self._do(commands)
+            self._onlookers.took(event, self._gateway.user_agent.heard, commands)
+
+    def _feed_soon(self, event: GatewayEvent) -> None:
+        self._loop.call_soon(self._feed, event)
 
     def _keep_time(self) -> None:
         if self._gateway.door.stopping and self._gateway.idle:
@@ -212,7 +263,9 @@ class Server:
 
     def _wake(self) -> None:
         with self._surviving("timer"):
-            self._do(self._gateway.expire(self._loop.time()))
+            commands = self._gateway.expire(self._loop.time())
+            self._do(commands)
+            self._onlookers.took(None, None, commands)
 
     @contextlib.contextmanager
     def _surviving(self, what: str) -> Iterator[None]:
@@ -221,6 +274,8 @@ class Server:
             yield
         except Exception:
             log.exception("internal error", while_processing=what)
+            if self._onlookers.page is not None:
+                self._onlookers.page.view.failed()
         self._keep_time()
 
     def _sip(self, event: Received | SendFailed | Resolved) -> None:
@@ -232,6 +287,7 @@ class Server:
             agent = self._gateway.user_agent
             _log_sip("in", event.data, event.flow.remote, self._gateway.call_of(agent.heard))
             self._do(commands)
+            self._onlookers.took(event, agent.heard, commands)
 
     def _relay_said(self, event: FromWorker | WorkerLost) -> None:
         if isinstance(event, WorkerLost):
@@ -310,7 +366,13 @@ class Server:
         log.err("the connector does not answer", text=lost.text, undelivered=len(lost.undelivered))
         self._connector.kill()
 
+    def _connector_started(self, process: int) -> None:
+        if self._onlookers.page is not None:
+            self._onlookers.page.view.connector_started(process, time.time())
+
     def _connector_exited(self, exit_: Exit) -> None:
+        if self._onlookers.page is not None:
+            self._onlookers.page.view.connector_ended(exit_.text, time.time())
         if self._link is not None:
             self._link.end()
         self._feed(ConnectorDied())
@@ -346,8 +408,6 @@ class Server:
                 case Note(level, event, call, fields):
                     bound = {"call": call, **dict(fields)} if call else dict(fields)
                     log_as(log, level, event, **bound)
-                case Statistics():
-                    pass  # nobody asks for them yet
 
 
 def _has_terminal() -> bool:

@@ -8,13 +8,16 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
+from ichat_gw import __version__
 from ichat_gw.app.events import GatewayCommand, GatewayEvent
+from ichat_gw.app.gateway import Gateway
 from ichat_gw.app.http.answers import Answers
 from ichat_gw.app.http.feed import Feed
 from ichat_gw.app.http.server import CannotServe, HttpServer
 from ichat_gw.app.http.source import Source
+from ichat_gw.app.onlookers import Onlookers
 from ichat_gw.app.reload import Reloader
-from ichat_gw.app.view import View
+from ichat_gw.app.view import About, View
 from ichat_gw.config.table import Settings
 from ichat_gw.media.engine import StatisticsAsked
 from ichat_gw.ops.access import Access
@@ -205,6 +208,24 @@ class StatusPage:
             self._feed.publish(name, value)
         if "series" in changed and (point := self.view.last_point()) is not None:
             self._feed.publish("series", encode(point))
+
+
+async def open_page(
+    gateway: Gateway,
+    onlookers: Onlookers,
+    reloader: Reloader,
+    reload: Callable[[], ReloadReply],
+    listening: Callable[[], tuple[str, ...]],
+    ask: Callable[[StatisticsAsked], None],
+) -> StatusPage:
+    """The status page of a gateway that runs, at HttpAddress and HttpPort of the settings in force."""
+    settings = reloader.settings
+    about = About(__version__, f"{settings.jabber_server}:{settings.jabber_component_port}", listening)
+    view = View(gateway, onlookers.tracing, about, time.time())
+    source = GatewaySource(view, onlookers.tracing.book, onlookers.records, reloader, reload, __version__)
+    page = StatusPage(view, source, settings, ask)
+    await page.open(settings.http_address, settings.http_port)
+    return page
 
 
 def access_of(settings: Settings) -> Access:
