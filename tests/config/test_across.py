@@ -186,3 +186,14 @@ def test_a_bad_setting_of_the_status_page_is_one_fault() -> None:
     faults, _ = check("HttpAddress = everywhere\nHttpAuth = on")
     assert len(faults) == 1
     assert "HttpAddress" in faults[0]
+
+
+def test_rtpengine_needs_an_address() -> None:
+    problems, _ = check("MediaEngine = rtpengine\n")
+    assert problems == [
+        "gw.config:7: MediaEngine: there is no rtpengine that could relay audio; set RtpengineAddress to "
+        "where its listen-ng is"
+    ]
+    assert check("MediaEngine = rtpengine\nRtpengineAddress = 192.0.2.7\n") == ([], [])
+    problems, _ = check("MediaEngine = rtpengine\nRtpengineAddress = 192.0.2.7:0\n")
+    assert len(problems) == 1

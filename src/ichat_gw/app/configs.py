@@ -16,6 +16,7 @@ from ichat_gw.call.transfer_policy import TransferPolicy, host_of
 from ichat_gw.config.table import Settings
 from ichat_gw.jabber.ichat.leg import IChatConfig
 from ichat_gw.media.relay_engine import EngineConfig
+from ichat_gw.media.rtpengine.engine import RtpEngineConfig
 from ichat_gw.sip.authentication import Trust
 from ichat_gw.sip.net.tls import TlsFiles
 from ichat_gw.sip.net.transports import TransportConfig
@@ -47,6 +48,15 @@ def engine_config(settings: Settings) -> EngineConfig:
         frozenset(settings.codec_id_filter_list),
         workers=relay_workers(settings),
         media_timeout=settings.media_timeout,
+    )
+
+
+def rtpengine_config(settings: Settings) -> RtpEngineConfig:
+    """The same when it is rtpengine that moves audio."""
+    return RtpEngineConfig(
+        tuple(map(str, settings.rtpengine_address)),
+        frozenset(settings.codec_id_filter_list),
+        settings.media_timeout,
     )
 
 

@@ -1,8 +1,8 @@
 """What a gateway hears from its shell, and what it tells it.
 
-In: these, the SIP events Received, SendFailed and Resolved, and what the relay workers say. Out: `Note`, the
-SIP commands Send and Lookup, ToConnector, orders for the relay workers, and what is to be known of calls
-(`ichat_gw.app.call_events`) and of registrations.
+In: these, the SIP events Received, SendFailed and Resolved, and what the relay workers or rtpengines say.
+Out: `Note`, the SIP commands Send and Lookup, ToConnector, orders for the relay workers or rtpengines, and
+what is to be known of calls (`ichat_gw.app.call_events`) and of registrations.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,16 @@ from typing import TypeAlias
 from ichat_gw.app.call_events import CallEvent
 from ichat_gw.ipc.messages import Message
 from ichat_gw.jabber.ichat.leg import ToConnector
-from ichat_gw.media.engine import FromWorker, Statistics, StatisticsAsked, ToWorker, WorkerLost
+from ichat_gw.media.engine import (
+    FromNode,
+    FromWorker,
+    NodeUnreachable,
+    Statistics,
+    StatisticsAsked,
+    ToNode,
+    ToWorker,
+    WorkerLost,
+)
 from ichat_gw.sip.events import (
     Lookup,
     Received,
@@ -49,6 +58,8 @@ GatewayEvent: TypeAlias = (
     | StopGateway
     | FromWorker
     | WorkerLost
+    | FromNode
+    | NodeUnreachable
     | StatisticsAsked
 )
 
@@ -68,6 +79,7 @@ GatewayCommand: TypeAlias = (
     | Lookup
     | ToConnector
     | ToWorker
+    | ToNode
     | Statistics
     | Note
     | CallEvent

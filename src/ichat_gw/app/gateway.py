@@ -73,8 +73,10 @@ from ichat_gw.media.engine import (
     MediaOver,
     MediaPath,
     MediaSettings,
+    PartChanged,
     Statistics,
     ToCall,
+    ToNode,
     ToWorker,
 )
 from ichat_gw.sip.events import (
@@ -269,7 +271,11 @@ class Gateway:
                     self.work.note(
                         "DEBUG", "dropped", reason=reason, peer=f"{flow.remote[0]}:{flow.remote[1]}"
                     )
-                case ToWorker() | Statistics():
+                case PartChanged(name, up, text):
+                    self.work.note(
+                        "INFO" if up else "ERR", "media up" if up else "media lost", part=name, text=text
+                    )
+                case ToWorker() | ToNode() | Statistics():
                     self.work.send(command)
                 case _:
                     raise AssertionError(f"nobody is there for {command!r}")

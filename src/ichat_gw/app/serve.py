@@ -12,18 +12,13 @@ import os
 import re
 import secrets
 import signal
-import time
 from collections.abc import Callable, Iterator, Mapping
-from random import SystemRandom
-from typing import TYPE_CHECKING
 
 from ichat_gw import __version__
 from ichat_gw.app.backoff import Backoff
 from ichat_gw.app.children import Child, Exit, StopTimes
 from ichat_gw.app.configs import (
-    engine_config,
     gateway_config,
-    relay_workers,
     transport_config,
     user_agent_config,
 )
@@ -37,8 +32,8 @@ from ichat_gw.app.events import (
     StopGateway,
 )
 from ichat_gw.app.gateway import Gateway, Reconfigure
-from ichat_gw.app.local_addresses import address_towards, usable_addresses
-from ichat_gw.app.onlookers import Onlookers
+from ichat_gw.app.local_addresses import usable_addresses
+from ichat_gw.app.media import MediaNews, MediaShell, media_engine
 from ichat_gw.app.programs import find_program
 from ichat_gw.app.reload import Reloader, connector, gateway_machine
 from ichat_gw.app.sd_notify import ServiceNotifier
@@ -50,11 +45,7 @@ from ichat_gw.ipc.messages import VERSION, Hello, InitiateIChatCall, Message, No
 from ichat_gw.ipc.net.udp import UdpLink
 from ichat_gw.ipc.seal import Role, SendRefused
 from ichat_gw.jabber.ichat.leg import ToConnector
-from ichat_gw.media.direct import DirectMedia
-from ichat_gw.media.engine import FromWorker, MediaEngine, ToWorker, WorkerLost
-from ichat_gw.media.net.relay import RelayProcess
-from ichat_gw.media.relay_engine import RelayEngine
-from ichat_gw.media.relay_messages import Started
+from ichat_gw.media.engine import Statistics, ToNode, ToWorker
 from ichat_gw.ops import wire
 from ichat_gw.ops.api import ReloadReply
 from ichat_gw.ops.logging import DEBUG, get_logger, log_as
@@ -62,9 +53,6 @@ from ichat_gw.sip.events import Lookup, Received, Resolved, Send, SendFailed
 from ichat_gw.sip.net.transports import Transports
 from ichat_gw.sip.net.udp import CannotListen
 from ichat_gw.sip.user_agent import UserAgent
-
-if TYPE_CHECKING:
-    from ichat_gw.app.http.page import StatusPage
 
 GOODBYE_SECONDS = 2.0
 """How long a stopping gateway waits for BYE, CANCEL and REGISTER to be answered."""
@@ -92,33 +80,23 @@ class Server:
         self.reloader = Reloader(
             loaded,
             read or (lambda: load(loaded.path)),
-            (
-                self._prepare_transports,
-                gateway_machine(self._feed),
-                connector(self._tell_connector),
-                self._prepare_page,
-            ),
+            (self._prepare_transports, gateway_machine(self._feed), connector(self._tell_connector)),
         )
         self._has_terminal = _has_terminal()
         self._connector_path = find_program(settings.ichat_jabber_connector_path, "IchatJabberConnectorPath")
         self._gateway = _machine(settings)
-        self._onlookers = Onlookers(self._feed_soon)
         self._stop = asyncio.Event()
         self._idle = asyncio.Event()
         """Set when the gateway is stopping and everybody has been told."""
         self._transports: Transports | None = None
         self._link: UdpLink | None = None
-        self._relays = [
-            RelayProcess(self._relay_said, number=number) for number in range(relay_workers(settings))
-        ]
-        self._relays_ready: set[int] = set()
+        self._media = MediaShell(settings, self._media_said)
         self._said_ready = False
         self._notifier = ServiceNotifier()
         self._connector = Child(
             "ichat-gw-jc",
             [self._connector_path],
             document=self._start_document,
-            on_started=self._connector_started,
             on_exited=self._connector_exited,
             on_line=_connector_line,
             ask_to_stop=lambda: None,  # by `Stop`, which the machine sends last of all
@@ -150,7 +128,6 @@ class Server:
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._alarm = Alarm(loop.call_at, self._wake)
-        self._onlookers.begin(loop.time, lambda wake: Alarm(loop.call_at, wake))
         log.info("starting", version=__version__, connector=self._connector_path)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -170,28 +147,20 @@ class Server:
             if HANG_UP is not None:
                 loop.add_signal_handler(HANG_UP, self._hang_up)
             async with asyncio.TaskGroup() as group:
-                relays = [group.create_task(relay.run()) for relay in self._relays]
+                media = group.create_task(self._media.run())
                 connector = group.create_task(self._connector.run())
                 watched = group.create_task(self._stay_watched())
-                page = await self._open_page()
-                telling = group.create_task(page.run()) if page is not None else None
                 await self._stop.wait()
                 self._notifier.stopping()
+                self._media.stopping()
                 stopping = group.create_task(self._connector.stop())
                 await self._say_goodbye()
-                # Each may have to be killed; all together that must not take longer than one.
-                for relay in relays:
-                    relay.cancel()
+                media.cancel()
                 await stopping
                 await connector
                 watched.cancel()
-                if telling is not None:
-                    telling.cancel()
         finally:
             self._alarm.set(None)
-            if self._onlookers.page is not None:
-                await self._onlookers.page.close()
-            self._onlookers.end()
             if self._link is not None:
                 self._link.close()
             if self._transports is not None:
@@ -210,31 +179,6 @@ class Server:
                 self._notifier.alive()
                 await asyncio.sleep(within / 2)
 
-    async def _open_page(self) -> "StatusPage | None":
-        """Serve the status page, if it is to be served; aiohttp is loaded for nothing else."""
-        settings = self.reloader.settings
-        if not settings.http_port:
-            return None
-        from ichat_gw.app.http.page import open_page
-
-        transports, onlookers = self._transports, self._onlookers
-        assert transports is not None
-        onlookers.page = await open_page(
-            self._gateway,
-            onlookers,
-            self.reloader,
-            self.reload,
-            lambda: tuple(transports.listening),
-            self._feed,
-        )
-        if (process := self._connector.pid) is not None:
-            onlookers.page.view.connector_started(process, time.time())
-        return onlookers.page
-
-    def _prepare_page(self, settings: Settings) -> Callable[[], None]:
-        page = self._onlookers.page
-        return (lambda: None) if page is None else (lambda: page.reconfigure(settings))
-
     def _prepare_transports(self, settings: Settings) -> Callable[[], None]:
         assert self._transports is not None
         return self._transports.prepare(transport_config(settings))
@@ -249,12 +193,7 @@ class Server:
 
     def _feed(self, event: GatewayEvent | Reconfigure) -> None:
         with self._surviving(type(event).__name__):
-            commands = self._gateway.receive(event, self._loop.time())
-            self._do(commands)
-            self._onlookers.took(event, self._gateway.user_agent.heard, commands)
-
-    def _feed_soon(self, event: GatewayEvent) -> None:
-        self._loop.call_soon(self._feed, event)
+            self._do(self._gateway.receive(event, self._loop.time()))
 
     def _keep_time(self) -> None:
         if self._gateway.door.stopping and self._gateway.idle:
@@ -263,9 +202,7 @@ class Server:
 
     def _wake(self) -> None:
         with self._surviving("timer"):
-            commands = self._gateway.expire(self._loop.time())
-            self._do(commands)
-            self._onlookers.took(None, None, commands)
+            self._do(self._gateway.expire(self._loop.time()))
 
     @contextlib.contextmanager
     def _surviving(self, what: str) -> Iterator[None]:
@@ -274,8 +211,6 @@ class Server:
             yield
         except Exception:
             log.exception("internal error", while_processing=what)
-            if self._onlookers.page is not None:
-                self._onlookers.page.view.failed()
         self._keep_time()
 
     def _sip(self, event: Received | SendFailed | Resolved) -> None:
@@ -287,23 +222,15 @@ class Server:
             agent = self._gateway.user_agent
             _log_sip("in", event.data, event.flow.remote, self._gateway.call_of(agent.heard))
             self._do(commands)
-            self._onlookers.took(event, agent.heard, commands)
 
-    def _relay_said(self, event: FromWorker | WorkerLost) -> None:
-        if isinstance(event, WorkerLost):
-            self._relays_ready.discard(event.worker)
-            if not self._stop.is_set():
-                log.err("relay lost", worker=event.worker, text=event.text)
-        elif isinstance(event.reply, Started):
-            self._relays_ready.add(event.worker)
-            reply = event.reply
-            log.info("relay started", worker=event.worker, pid=reply.process, loop=reply.loop)
-            self._say_ready()
+    def _media_said(self, event: MediaNews) -> None:
+        before = self._gateway.engine.ready
         self._feed(event)
+        if self._gateway.engine.ready and not before:
+            self._say_ready()
 
     def _say_ready(self) -> None:
-        relaying = len(self._relays_ready) == len(self._relays)
-        if not relaying or self._said_ready:
+        if self._said_ready or not self._gateway.engine.ready:
             return
         if not self._gateway.door.jabber_online:
             # A service manager need not wait for it, nor start us again because it is away.
@@ -366,13 +293,7 @@ class Server:
         log.err("the connector does not answer", text=lost.text, undelivered=len(lost.undelivered))
         self._connector.kill()
 
-    def _connector_started(self, process: int) -> None:
-        if self._onlookers.page is not None:
-            self._onlookers.page.view.connector_started(process, time.time())
-
     def _connector_exited(self, exit_: Exit) -> None:
-        if self._onlookers.page is not None:
-            self._onlookers.page.view.connector_ended(exit_.text, time.time())
         if self._link is not None:
             self._link.end()
         self._feed(ConnectorDied())
@@ -403,11 +324,13 @@ class Server:
                     self._transports.lookup(command)
                 case ToConnector(message):
                     self._tell_connector(message)
-                case ToWorker(order, worker):
-                    self._relays[worker].send(order)
+                case ToWorker() | ToNode():
+                    self._media.send(command)
                 case Note(level, event, call, fields):
                     bound = {"call": call, **dict(fields)} if call else dict(fields)
                     log_as(log, level, event, **bound)
+                case Statistics():
+                    pass  # nobody asks for them yet
 
 
 def _has_terminal() -> bool:
@@ -422,13 +345,7 @@ def _has_terminal() -> bool:
 def _machine(settings: Settings) -> Gateway:
     """The pure machine that the settings describe."""
     agent = UserAgent(user_agent_config(settings), lambda: secrets.token_hex(12))
-    bound = settings.ip_address
-    rng = SystemRandom()
-    engine: MediaEngine
-    engine = RelayEngine(engine_config(settings), lambda host: address_towards(host, bound), rng)
-    if not settings.always_relay_ichat_media:
-        engine = DirectMedia(engine, rng, frozenset(settings.codec_id_filter_list))
-    return Gateway(gateway_config(settings), agent, engine)
+    return Gateway(gateway_config(settings), agent, media_engine(settings))
 
 
 def _explained(error: CannotListen) -> CannotListen:

@@ -5,6 +5,7 @@ from ipaddress import ip_address
 from itertools import combinations
 from pathlib import Path
 
+from ichat_gw.config.kinds import MediaEngineName
 from ichat_gw.config.problem import Problem
 from ichat_gw.config.source import Given
 from ichat_gw.config.table import SETTINGS, Settings
@@ -25,6 +26,7 @@ DEFAULT_PASSWORD = "admin"
 """HttpAuthPwd's of the original."""
 
 _RANGE = ("media_relay_port_range_min", "media_relay_port_range_max")
+_RTPENGINE = ("media_engine", "rtpengine_address")
 _TLS_FILES = ("tls_certificate", "tls_private_key", "tls_dh_params_filename", "tls_ca_file")
 
 
@@ -50,6 +52,7 @@ class Check:
             if path is not None and field not in self._bad:
                 yield from self._unreadable(field, path)
         yield from self._open_page()
+        yield from self._no_rtpengine()
 
     def warnings(self) -> Iterator[Problem]:
         """Yield what may be meant, but does not look so."""
@@ -104,6 +107,13 @@ class Check:
                 f"the password of the status page is the default, {DEFAULT_PASSWORD!r}, which everybody knows"
             )
             yield self._problem(_STATUS, what, "choose one with HttpAuthPwd, or set HttpPort = 0")
+
+    def _no_rtpengine(self) -> Iterator[Problem]:
+        settings = self._settings
+        wanted = settings.media_engine is MediaEngineName.RTPENGINE
+        if wanted and not settings.rtpengine_address and not self._bad.intersection(_RTPENGINE):
+            what = "there is no rtpengine that could relay audio"
+            yield self._problem(_RTPENGINE, what, "set RtpengineAddress to where its listen-ng is")
 
     def _range(self) -> tuple[int, int]:
         return self._settings.media_relay_port_range_min, self._settings.media_relay_port_range_max

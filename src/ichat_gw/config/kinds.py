@@ -37,6 +37,28 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class MediaEngineName(StrEnum):
+    """Who moves audio."""
+
+    BUILTIN = "builtin"
+    RTPENGINE = "rtpengine"
+
+
+NG_PORT = 2223
+"""Where rtpengine listens for the ng protocol as Debian sets it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """A host name or an IP address, and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of value."""
@@ -154,6 +176,24 @@ def _host(text: str) -> str:
         return _domain(text)
 
 
+def _rtpengines(text: str) -> tuple[HostPort, ...]:
+    return tuple(dict.fromkeys(_host_port(item) for item in _items(text)))
+
+
+def _host_port(text: str) -> HostPort:
+    """`host:port`, `[IPv6]:port`, or a host alone."""
+    if text.startswith("["):
+        host, bracket, port = text[1:].partition("]")
+        if not bracket or (port and not port.startswith(":")):
+            raise InvalidValue(f"{text!r} is no host and port")
+        port = port[1:]
+    elif text.count(":") > 1:
+        host, port = text, ""
+    else:
+        host, _, port = text.partition(":")
+    return HostPort(_host(host), _number(port, 1, 65_535) if port else NG_PORT)
+
+
 def _domain(text: str) -> str:
     try:
         return Jid("", text).domain
@@ -254,5 +294,13 @@ DOMAIN = Kind("a domain name", "DOMAIN", _domain)
 LOCALPART = Kind("a user name without domain (the part before the @ of a JID)", "USER", _localpart)
 SIP_URI = Kind("a SIP URI such as sip:proxy.company.com;lr", "URI", _sip_uri)
 NAME_ADDR = Kind('a name and a SIP URI such as "Gateway" <sip:gateway@company.com>', "NAME-ADDR", _name_addr)
+RTPENGINES = Kind(
+    f"hosts with a port, such as 192.0.2.1:{NG_PORT} or [2001:db8::1]:{NG_PORT}, separated by commas",
+    "ADDRESSES",
+    _rtpengines,
+    takes_blank=True,
+    write=_write_list,
+)
+MEDIA_ENGINE = one_of(MediaEngineName)
 LOG_LEVEL = one_of(LogLevel)
 LOG_FORMAT = one_of(LogFormat)

@@ -18,7 +18,7 @@ from ichat_gw.addressing.sip_uri import NameAddr, SipUri
 from ichat_gw.addressing.translation import TranslationRule
 from ichat_gw.config import kinds
 from ichat_gw.config.credentials import CREDENTIALS, SipCredentials
-from ichat_gw.config.kinds import Kind, LogFormat, LogLevel
+from ichat_gw.config.kinds import HostPort, Kind, LogFormat, LogLevel, MediaEngineName
 
 
 class Section(StrEnum):
@@ -360,6 +360,31 @@ class Settings(BaseModel):
             live=True,
         ),
     ] = 9999
+    media_engine: Annotated[
+        MediaEngineName,
+        Row(
+            Section.GENERAL,
+            "MediaEngine",
+            kinds.MEDIA_ENGINE,
+            "Who relays audio: builtin, processes of our own on this machine; or rtpengine, which is "
+            "installed by itself and may be on other machines, but does not send iChat the empty packets "
+            "that keep it in a call which a phone holds. The page on media engines compares them.",
+            new=True,
+        ),
+    ] = MediaEngineName.BUILTIN
+    rtpengine_address: Annotated[
+        tuple[HostPort, ...],
+        Row(
+            Section.GENERAL,
+            "RtpengineAddress",
+            kinds.RTPENGINES,
+            "Where each rtpengine listens for the ng protocol over UDP (its listen-ng); without a port it is "
+            "2223. A call is given to the one that answers and has the fewest calls of ours. Needed with "
+            "MediaEngine = rtpengine.",
+            default_words="none",
+            new=True,
+        ),
+    ] = ()
     media_relay_workers: Annotated[
         int,
         Row(

@@ -44,6 +44,7 @@ from ichat_gw.media.engine import (
     FromNode,
     MediaFor,
     MediaOver,
+    MediaSettings,
     NodeUnreachable,
     PartChanged,
     PartStatus,
@@ -211,8 +212,12 @@ class RtpEngine:
         self._timers: Timers[_Timer] = Timers()
         for node in range(len(self._nodes)):
             self._timers.set(("ping", node), 0.0)
-        timeout = config.media_timeout
-        self._look_every = min(LONGEST_LOOK, max(0.5, timeout / 4)) if timeout else LONGEST_LOOK
+
+    @property
+    def _look_every(self) -> float:
+        """Seconds between two looks at the counters of a call."""
+        timeout = self._config.media_timeout
+        return min(LONGEST_LOOK, max(0.5, timeout / 4)) if timeout else LONGEST_LOOK
 
     @property
     def open_sessions(self) -> int:
@@ -249,9 +254,15 @@ class RtpEngine:
                 self._node_said(node, data, now)
             case NodeUnreachable(text, node):
                 self._node_lost(node, text, now)
+            case MediaSettings():
+                self._reconfigure(event)
             case _:
                 pass  # from a relay worker that is not ours
         return self._commands()
+
+    def _reconfigure(self, settings: MediaSettings) -> None:
+        """Go by other settings: the codecs for new calls, the timeout for all."""
+        self._config = replace(self._config, filtered=settings.filtered, media_timeout=settings.media_timeout)
 
     def deadline(self) -> float | None:
         """When it is time to ask again, or to give up."""
