@@ -44,6 +44,12 @@ COMMANDS = (
     Command("init", "write a configuration, and the lines for the XMPP server"),
     Command("check", "find what is wrong with a configuration, and try what can be tried"),
     Command("translate", "show what the translation rules make of an address"),
+    Command("status", "show how a running gateway and its parts are"),
+    Command("calls", "show the calls that are up, and follow them"),
+    Command("trace", "show one call as a ladder, or write it as a page, a drawing, JSON or a capture"),
+    Command("records", "show the calls that have ended, or write them as CSV"),
+    Command("users", "show who is online, and how they are registered"),
+    Command("reload", "have the running gateway read its configuration again"),
     Command("completion", "print the shell's completion of these commands"),
 )
 """In the order of a gateway's life."""

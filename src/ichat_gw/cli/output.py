@@ -7,6 +7,7 @@ to drive somebody's terminal.
 import json
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -20,6 +21,11 @@ def show_json(value: object) -> None:
     """Write `value`, anything that msgspec can encode, as indented JSON."""
     plain = msgspec.to_builtins(value)
     sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=not _writes_unicode()) + "\n")
+
+
+def show_json_line(value: object) -> None:
+    """Write `value` as JSON in one line: one of many."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
 
 
 def say(text: str = "") -> None:
@@ -42,6 +48,18 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
         GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     ]
+
+
+def duration(seconds: float) -> str:
+    """As hours, minutes and seconds: `1:02:03`, `2:03`, `0:03`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def moment(when: datetime | None) -> str:
+    """A time as the clock on the wall shows it, to the second; "" for none."""
+    return "" if when is None else when.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _safe(text: str) -> str:

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ichat_gw.addressing.translation import (
     InvalidRule,
@@ -60,6 +61,32 @@ def load(path: Path | str | None = None, overrides: Sequence[Given] = ()) -> Loa
     reading.values.setdefault("subscription_database", where.parent / DATABASE)
     settings = Settings.model_validate(reading.values)
     return Loaded(settings, in_order(reading.warnings), where, reading.places())
+
+
+def some_of(path: Path | str, fields: Sequence[str]) -> dict[str, Any]:
+    """Read only these settings of a file, by field; others may be wrong or missing.
+
+    Raises `ConfigError` when the file cannot be read, or one of them.
+    """
+    lines, fault, _ = _lines_of(Path(path))
+    if fault is not None:
+        raise ConfigError([fault])
+    values = {setting.field: setting.default for setting in SETTINGS if setting.field in fields}
+    problems = []
+    for given in lines.given:
+        setting = BY_KEY.get(key(given.name))
+        if setting is None or setting.field not in values:
+            continue
+        kind = setting.row.kind
+        try:
+            values[setting.field] = (
+                kind.read(given.text) if given.text or kind.takes_blank else setting.default
+            )
+        except InvalidValue as error:
+            problems.append(given.problem(setting.row.name, str(error), f"allowed: {kind.allowed}"))
+    if problems:
+        raise ConfigError(problems)
+    return values
 
 
 def _lines_of(where: Path) -> tuple[Lines, Problem | None, bool]:
