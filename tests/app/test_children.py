@@ -15,7 +15,7 @@ import pytest
 import uvloop
 
 from ichat_gw.app.backoff import Backoff
-from ichat_gw.app.children import LONGEST_LINE, Child, Exit, StopTimes, _how
+from ichat_gw.app.children import LONGEST_LINE, Child, Exit, StopTimes, _how, _signal_group
 from ichat_gw.errors import GatewayError
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -418,3 +418,11 @@ def test_ends_in_words() -> None:
 def test_stop_times_are_below_five_seconds() -> None:
     times = StopTimes()
     assert times.ask + times.terminate + times.kill < 5
+
+
+async def test_where_there_are_no_process_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "killpg")
+    _signal_group(2**22 + 1, signal.SIGTERM)  # nobody there: harmless
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(60)")
+    _signal_group(process.pid, signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 5) == -signal.SIGTERM

@@ -95,10 +95,10 @@ def test_a_device_is_never_renamed(tmp_path: Path) -> None:
 
 
 def test_an_error_while_opening_closes_what_is_open(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(fd: int, size: int, place: int) -> bytes:
+    def fail(fd: int, size: int) -> bytes:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(os, "pread", fail)
+    monkeypatch.setattr(os, "read", fail)
     before = len(os.listdir("/dev/fd"))
     with pytest.raises(LogFileError, match="Input/output error"):
         site.open()

@@ -22,6 +22,8 @@ from ichat_gw.ops.logging import get_logger
 
 LONGEST_LINE = 8192
 """Characters; longer lines of a child come out in pieces."""
+KILL: signal.Signals = getattr(signal, "SIGKILL", signal.SIGTERM)
+"""Windows knows one way of ending a process, and calls it SIGTERM."""
 LAST_OUTPUT = 0.5
 """Seconds to wait for the rest of a dead child's output."""
 
@@ -125,7 +127,7 @@ class Child:
     def kill(self) -> None:
         """Kill the child at once, because it does not answer; it is started again as after any death."""
         if self._transport is not None and self._transport.get_returncode() is None:
-            _signal_group(self._transport.get_pid(), signal.SIGKILL)
+            _signal_group(self._transport.get_pid(), KILL)
 
     def _log_line(self, line: str) -> None:
         self._log.info("child says", text=line)
@@ -162,13 +164,13 @@ class Child:
                 lived = loop.time() - begun
                 stopping.cancel()
                 ended.cancel()
-            _signal_group(pid, signal.SIGKILL)  # What it left running.
+            _signal_group(pid, KILL)  # What it left running.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(life.output_over.wait(), LAST_OUTPUT)
         finally:
             # Also when we were cancelled in the middle of it.
             if not life.exited.is_set():
-                _signal_group(pid, signal.SIGKILL)
+                _signal_group(pid, KILL)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(life.exited.wait(), self._times.kill)
             transport.close()
@@ -191,7 +193,7 @@ class Child:
         _signal_group(pid, signal.SIGTERM)
         await asyncio.sleep(self._times.terminate)
         self._log.warning("child does not stop", pid=pid, next="SIGKILL")
-        _signal_group(pid, signal.SIGKILL)
+        _signal_group(pid, KILL)
         await asyncio.sleep(self._times.kill)
 
 
@@ -235,9 +237,13 @@ class _Life(asyncio.SubprocessProtocol):
 
 def _signal_group(pid: int, number: signal.Signals) -> None:
     """Signal the child's process group, which has its number; nothing left there is fine."""
-    # macOS refuses (EPERM) when only a zombie is left.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
+    # macOS refuses (EPERM) when only a zombie is left. Windows has no groups, and refuses in many words.
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, number)
+    else:
+        with contextlib.suppress(OSError):
+            os.kill(pid, number)
 
 
 def _how(status: int | None) -> str:

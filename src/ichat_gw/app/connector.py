@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element
 from ichat_gw import __version__
 from ichat_gw.app.connector_start import ConnectorStart
 from ichat_gw.app.parent import parent_gone
+from ichat_gw.app.signals import on_signal
 from ichat_gw.clock import Alarm
 from ichat_gw.ipc.channel import PeerLost
 from ichat_gw.ipc.messages import VERSION, Configure, Hello, Log, Message, Stop
@@ -73,7 +74,7 @@ class ConnectorServer:
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._loop.call_at, self._wake)
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._end)
+            on_signal(self._loop, number, self._end)
         self._link = await UdpLink.open(
             Role.CONNECTOR,
             start.connector_ipc_port,

@@ -96,7 +96,8 @@ async def parent_gone(fd: int = 0, *, grace: float = 4.0, leave: Callable[[int],
 
     def watch() -> None:
         with contextlib.suppress(OSError):  # No standard input at all: nobody is there.
-            os.set_blocking(fd, True)
+            if hasattr(os, "set_blocking"):  # where it is not, pipes block
+                os.set_blocking(fd, True)
             while os.read(fd, 4096):
                 pass
         with contextlib.suppress(RuntimeError):  # The loop is closed: the process is on its way out.

@@ -37,6 +37,7 @@ from ichat_gw.app.media import MediaNews, MediaShell, media_engine
 from ichat_gw.app.programs import find_program
 from ichat_gw.app.reload import Reloader, connector, gateway_machine
 from ichat_gw.app.sd_notify import ServiceNotifier
+from ichat_gw.app.signals import off_signal, on_signal
 from ichat_gw.clock import Alarm
 from ichat_gw.config.load import Loaded, load
 from ichat_gw.config.table import Settings
@@ -130,7 +131,7 @@ class Server:
         self._alarm = Alarm(loop.call_at, self._wake)
         log.info("starting", version=__version__, connector=self._connector_path)
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
+            on_signal(loop, number, self.stop)
         try:
             try:
                 self._transports = await Transports.open(transport_config(settings), self._sip, _note)
@@ -145,7 +146,7 @@ class Server:
                 on_dropped=lambda reason, text: log.debug("ipc datagram dropped", reason=reason, text=text),
             )
             if HANG_UP is not None:
-                loop.add_signal_handler(HANG_UP, self._hang_up)
+                on_signal(loop, HANG_UP, self._hang_up)
             async with asyncio.TaskGroup() as group:
                 media = group.create_task(self._media.run())
                 connector = group.create_task(self._connector.run())
@@ -166,9 +167,9 @@ class Server:
             if self._transports is not None:
                 await self._transports.close()
             for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
+                off_signal(loop, number)
             if HANG_UP is not None:
-                loop.remove_signal_handler(HANG_UP)
+                off_signal(loop, HANG_UP)
             self._notifier.close()
         log.info("stopped")
 

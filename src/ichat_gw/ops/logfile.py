@@ -7,6 +7,9 @@ from pathlib import Path
 
 from ichat_gw.errors import GatewayError
 
+_AS_IT_IS = getattr(os, "O_BINARY", 0)
+"""Windows: line ends are not changed. (That children do not get the descriptor is Python's own rule.)"""
+
 
 class LogFileError(GatewayError):
     """The log file cannot be opened; the text names the setting and what to do."""
@@ -43,15 +46,14 @@ class LogFile:
 
     def _open(self) -> None:
         # Read and write for the owner alone: the log tells who called whom.
-        fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _AS_IT_IS, 0o600)
         self._fd = fd
         self._lines = 0
         self._torn = False
         # What is no file (/dev/null, a pipe) has no lines to count and must never be renamed.
         self._is_file = stat.S_ISREG(os.fstat(fd).st_mode)
-        place = 0
-        while self._is_file and (piece := os.pread(fd, 1 << 20, place)):
-            place += len(piece)
+        # From the beginning, where it is opened; what is written goes to the end all the same.
+        while self._is_file and (piece := os.read(fd, 1 << 20)):
             self._lines += piece.count(b"\n")
             self._torn = not piece.endswith(b"\n")
 

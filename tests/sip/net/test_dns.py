@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import dns.asyncresolver
 import dns.message
 import dns.rcode
 import dns.rrset
@@ -199,3 +200,22 @@ async def test_closing_ends_what_is_under_way() -> None:
         await asker.close()
         with pytest.raises(asyncio.CancelledError):
             await waiting
+
+
+async def test_where_the_systems_servers_stand_in_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bool] = []
+
+    class Resolver(dns.asyncresolver.Resolver):
+        def __init__(self, configure: bool) -> None:
+            made.append(configure)
+            super().__init__(configure=False)
+            self.nameservers = ["127.0.0.1"]
+
+    monkeypatch.setattr(module, "REGISTRY", True)
+    monkeypatch.setattr(dns.asyncresolver, "Resolver", Resolver)
+    asker = Dns(resolv_conf=tmp_path / "there is none", seconds=0.1)
+    assert asker._current().nameservers == ["127.0.0.1"]
+    assert made == [True]
+    await asker.close()

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from ichat_gw.sip.events import Flow, Received, Send, SendFailed
-from ichat_gw.sip.net import addresses
+from ichat_gw.sip.net import addresses, udp
 from ichat_gw.sip.net.addresses import Neighbourhood, source_towards
 from ichat_gw.sip.net.udp import UdpEndpoint, bound_socket
 from tests.sip.net.wire import Ear
@@ -68,6 +68,16 @@ async def test_closed_port_is_reported_and_others_are_served(host: str) -> None:
         for _ in range(20):
             assert (await two_hears.received()).data == b"y"
         assert await ear.next() == SendFailed(dead, "Connection refused")
+
+
+async def test_without_an_error_queue_no_datagram_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """macOS and Windows: there the bit of MSG_ERRQUEUE would take a datagram away."""
+    monkeypatch.setattr(udp, "_MSG_ERRQUEUE", None)
+    async with endpoint() as (one, ear), endpoint() as (two, _):
+        for number in range(20):
+            one.send(Send(b"x", Flow("UDP", one.address, ("127.0.0.1", 1))))
+            two.send(Send(b"%d" % number, Flow("UDP", two.address, one.address)))
+        assert [(await ear.received()).data for _ in range(20)] == [b"%d" % number for number in range(20)]
 
 
 def test_uvloop_goes_on_listening_after_an_icmp_error() -> None:

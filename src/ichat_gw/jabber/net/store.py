@@ -69,7 +69,7 @@ class SqliteStore:
     def _open(self) -> sqlite3.Connection:
         try:
             # Before SQLite makes it with the permissions that the umask leaves; its side files copy ours.
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
             if self._path.stat().st_mode & 0o077:
                 self._path.chmod(0o600)
         except OSError as error:

@@ -6,6 +6,7 @@ lies about its name, loops, says half (TC) or nothing costs a bounded time and n
 
 import asyncio
 import contextlib
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ TRY_SECONDS = 1.0
 SYSTEM_SECONDS = 30.0
 """How long an answer of the system's resolver is kept; it tells no TTL."""
 RESOLV_CONF = Path("/etc/resolv.conf")
+REGISTRY = os.name == "nt"
+"""Whether the system's servers stand not in that file, but where dnspython knows to look."""
 
 _FAMILIES = {RecordType.A: socket.AF_INET, RecordType.AAAA: socket.AF_INET6}
 
@@ -125,10 +128,10 @@ class Dns:
             with contextlib.suppress(OSError):
                 stamp = self._resolv_conf.stat().st_mtime_ns
         if self._resolver is None or stamp != self._stamp:
-            resolver = dns.asyncresolver.Resolver(configure=False)
+            resolver = dns.asyncresolver.Resolver(configure=REGISTRY and not self._servers)
             if self._servers:
                 resolver.nameservers = list(self._servers)
-            else:
+            elif not REGISTRY:
                 resolver.read_resolv_conf(str(self._resolv_conf))
             resolver.port = self._port
             resolver.timeout, resolver.lifetime = TRY_SECONDS, self._seconds

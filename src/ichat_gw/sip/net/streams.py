@@ -20,6 +20,7 @@ from ichat_gw.sip.events import Flow, Received, Send, SendFailed
 from ichat_gw.sip.framing import PONG, Fault, Ping, StreamFramer, Whole, refusal
 from ichat_gw.sip.net.addresses import WILDCARDS, Neighbourhood, family_of, plain
 from ichat_gw.sip.net.tls import TlsContexts
+from ichat_gw.sip.net.watching import add_reader, remove_reader
 from ichat_gw.sip.stream_replies import alias_port, second_way
 
 Note: TypeAlias = Callable[[str, str, Mapping[str, object]], None]
@@ -185,7 +186,7 @@ class Streams:
         """Accept connections at a bound socket. Raises OSError."""
         sock.listen(256)
         self._listeners.append(sock)
-        self._loop.add_reader(sock, self._accept, sock, transport)
+        add_reader(self._loop, sock, self._accept, sock, transport)
 
     def _accept(self, listener: socket.socket, transport: str) -> None:
         for _ in range(ACCEPT_BATCH):
@@ -196,14 +197,14 @@ class Streams:
             except OSError as error:
                 # No descriptor is free, say. It stays readable, so pause instead of spinning.
                 self._note("ERR", "cannot accept", {"transport": transport, "text": _reason(error)})
-                self._loop.remove_reader(listener)
+                remove_reader(self._loop, listener)
                 self._pauses.add(self._loop.call_later(ACCEPT_PAUSE, self._go_on, listener, transport))
                 return
             self._admit(sock, peer, listener, transport)
 
     def _go_on(self, listener: socket.socket, transport: str) -> None:
         if listener.fileno() >= 0:
-            self._loop.add_reader(listener, self._accept, listener, transport)
+            add_reader(self._loop, listener, self._accept, listener, transport)
 
     def _admit(self, sock: socket.socket, peer: Any, listener: socket.socket, transport: str) -> None:
         remote = self._neighbourhood.heard(peer)
@@ -386,7 +387,7 @@ class Streams:
         """Close everything; what is still unsent gets a moment. Harmless when closed already."""
         self._closed = True
         for listener in self._listeners:
-            self._loop.remove_reader(listener)
+            remove_reader(self._loop, listener)
             listener.close()
         self._listeners.clear()
         for handle in (self._timer, *self._pauses):

@@ -2,7 +2,7 @@
 
 The socket is read directly instead of through a datagram transport, because Linux tells on its error
 queue which peer an ICMP error came from (`ip(7)`, IP_RECVERR): an INVITE to a phone that is switched off
-fails at once instead of after 32 seconds.
+fails at once instead of after 32 seconds. Other systems have no such queue, and there it does not.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from ichat_gw.errors import GatewayError
 from ichat_gw.sip.events import Flow, Received, Send, SendFailed
 from ichat_gw.sip.net.addresses import Neighbourhood, family_of, plain, source_towards
+from ichat_gw.sip.net.watching import add_reader, remove_reader
 
 __all__ = ["CannotListen", "UdpEndpoint", "source_towards"]
 
@@ -23,7 +24,8 @@ BATCH = 64
 
 _IP_RECVERR = getattr(socket, "IP_RECVERR", 11)
 _IPV6_RECVERR = getattr(socket, "IPV6_RECVERR", 25)
-_MSG_ERRQUEUE = getattr(socket, "MSG_ERRQUEUE", 0x2000)
+_MSG_ERRQUEUE: int | None = getattr(socket, "MSG_ERRQUEUE", None)
+"""None: there is no error queue. The flag's bit means something else there."""
 
 
 class CannotListen(GatewayError):
@@ -46,7 +48,8 @@ def bound_socket(host: str, port: int, kind: socket.SocketKind) -> socket.socket
         if sock.family == socket.AF_INET6:
             # IPv4 has a socket of its own.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if kind == socket.SOCK_STREAM:
+        # Windows would let somebody else have the same port, and needs it not.
+        if kind == socket.SOCK_STREAM and os.name == "posix":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
     except (UnicodeError, OverflowError) as error:
@@ -76,14 +79,15 @@ class UdpEndpoint:
         self._loop = asyncio.get_running_loop()
         self._bound: tuple[str, int] = plain(sock.getsockname())
         self._rearming = False
-        # Bursts of calls wait here while one message is being worked on; the kernel caps it.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
-        with contextlib.suppress(OSError):  # not on every system
+        # Bursts of calls wait here while one message is being worked on. Linux caps it, others refuse.
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
+        if _MSG_ERRQUEUE is not None:
             if sock.family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
             else:
                 sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
-        self._loop.add_reader(sock, self._readable)
+        add_reader(self._loop, sock, self._readable)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -93,7 +97,7 @@ class UdpEndpoint:
     def close(self) -> None:
         """Close the socket. Harmless when closed already."""
         if self._sock.fileno() >= 0:
-            self._loop.remove_reader(self._sock)
+            remove_reader(self._loop, self._sock)
             self._sock.close()
 
     def flow(self, remote: tuple[str, int]) -> Flow:
@@ -151,7 +155,7 @@ class UdpEndpoint:
         COMPAT uvloop: libuv takes the POLLERR that announces them for the end of the descriptor and stops
         watching it, after one last call of `_readable`. So it is watched anew once they are read.
         """
-        while True:
+        while _MSG_ERRQUEUE is not None:
             try:
                 _, control, _, sockaddr = self._sock.recvmsg(0, 512, _MSG_ERRQUEUE)
             except OSError:
@@ -166,8 +170,8 @@ class UdpEndpoint:
     def _rearm(self) -> None:
         self._rearming = False
         if self._sock.fileno() >= 0:
-            self._loop.remove_reader(self._sock)
-            self._loop.add_reader(self._sock, self._readable)
+            remove_reader(self._loop, self._sock)
+            add_reader(self._loop, self._sock, self._readable)
 
 
 def _text_of(control: list[tuple[int, int, bytes]]) -> str:
