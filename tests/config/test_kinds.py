@@ -72,6 +72,8 @@ EVERY_KIND = [
                 kinds.HostPort("::1", 2223),
             ),
         ),
+        (kinds.HEP_SERVER, "homer.company.com", kinds.HostPort("homer.company.com", 9060)),
+        (kinds.HEP_SERVER, "[2001:db8::1]:9061", kinds.HostPort("2001:db8::1", 9061)),
         (kinds.MEDIA_ENGINE, "RTPengine", kinds.MediaEngineName.RTPENGINE),
         (kinds.PAYLOAD_TYPES, "3, 18,3", (3, 18)),
         (kinds.PAYLOAD_TYPES, "", ()),

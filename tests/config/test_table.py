@@ -73,4 +73,5 @@ def test_secrets_do_not_show() -> None:
     secret = {setting.field for setting in SETTINGS if setting.row.kind.secret}
     assert secret == {
         *("jabber_component_password", "tls_private_key_pass_phrase", "http_auth_pwd", "sip_credentials"),
+        "hep_password",
     }

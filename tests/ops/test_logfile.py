@@ -80,7 +80,7 @@ def test_a_file_that_cannot_be_written_names_setting_and_remedy(tmp_path: Path, 
         LogFile(str(tmp_path / path), 1, 1, print)
 
 
-@pytest.mark.parametrize(("max_lines", "count"), [(0, 1), (1, -1)])
+@pytest.mark.parametrize(("max_lines", "count"), [(-1, 1), (1, -1)])
 def test_numbers_out_of_range(site: Site, max_lines: int, count: int) -> None:
     with pytest.raises(LogFileError, match="LogFileMaxLines"):
         site.open(max_lines, count)
@@ -136,3 +136,12 @@ def test_when_old_files_cannot_be_renamed_no_line_is_missing(site: Site) -> None
     assert site.path.read_text() == "1\n2\n3\n4\n5\n"
     assert len(site.told) == 2
     assert "cannot begin a new" in site.told[0]
+
+
+def test_a_file_that_is_never_begun_anew(site: Site) -> None:
+    log = site.open(max_lines=0)
+    for number in range(10):
+        log.write(str(number))
+    log.close()
+    assert site.path.read_text().count("\n") == 10
+    assert [path.name for path in site.path.parent.iterdir()] == [site.path.name]

@@ -46,6 +46,8 @@ class MediaEngineName(StrEnum):
 
 NG_PORT = 2223
 """Where rtpengine listens for the ng protocol as Debian sets it up."""
+HEP_PORT = 9060
+"""Where Homer listens for HEP unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,11 @@ def _rtpengines(text: str) -> tuple[HostPort, ...]:
     return tuple(dict.fromkeys(_host_port(item) for item in _items(text)))
 
 
-def _host_port(text: str) -> HostPort:
+def _hep_server(text: str) -> HostPort:
+    return _host_port(text, HEP_PORT)
+
+
+def _host_port(text: str, default: int = NG_PORT) -> HostPort:
     """`host:port`, `[IPv6]:port`, or a host alone."""
     if text.startswith("["):
         host, bracket, port = text[1:].partition("]")
@@ -191,7 +197,7 @@ def _host_port(text: str) -> HostPort:
         host, port = text, ""
     else:
         host, _, port = text.partition(":")
-    return HostPort(_host(host), _number(port, 1, 65_535) if port else NG_PORT)
+    return HostPort(_host(host), _number(port, 1, 65_535) if port else default)
 
 
 def _domain(text: str) -> str:
@@ -300,6 +306,9 @@ RTPENGINES = Kind(
     _rtpengines,
     takes_blank=True,
     write=_write_list,
+)
+HEP_SERVER = Kind(
+    f"a host with a port, such as 192.0.2.1:{HEP_PORT} or [2001:db8::1]:{HEP_PORT}", "ADDRESS", _hep_server
 )
 MEDIA_ENGINE = one_of(MediaEngineName)
 LOG_LEVEL = one_of(LogLevel)

@@ -20,6 +20,7 @@ from ichat_gw.config.source import DEFAULT_FILE, Given, Lines, read_lines
 from ichat_gw.config.table import BY_KEY, SETTINGS, Setting, Settings, key
 
 DATABASE = "ichat-gw.sqlite3"
+RECORDS = "ichat-gw-calls.sqlite3"
 """The name of the subscription database, which lies beside the configuration file unless set."""
 
 _RULES = BY_KEY[key("TranslationPattern")]
@@ -59,6 +60,7 @@ def load(path: Path | str | None = None, overrides: Sequence[Given] = ()) -> Loa
         allowed = "TranslationPattern and TranslationOutput make one"
         reading.warnings.append(Problem(f"{where}:{lines.last}", _RULES.row.name, what, allowed, lines.last))
     reading.values.setdefault("subscription_database", where.parent / DATABASE)
+    reading.values.setdefault("call_record_database", where.parent / RECORDS)
     settings = Settings.model_validate(reading.values)
     return Loaded(settings, in_order(reading.warnings), where, reading.places())
 

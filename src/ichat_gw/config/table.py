@@ -31,6 +31,7 @@ class Section(StrEnum):
     ACCESS = "Who may call"
     TLS = "TLS settings"
     CONNECTOR = "Jabber connector settings"
+    MEMORY = "Call records and traces"
     STATUS = "Status page settings"
 
 
@@ -811,6 +812,113 @@ class Settings(BaseModel):
             "executable, then on the PATH.",
         ),
     ] = "ichat-gw-jc"
+
+    # --- call records and traces --------------------------------------------------------------------------
+
+    call_record_database: Annotated[
+        Path,
+        Row(
+            Section.MEMORY,
+            "CallRecordDatabase",
+            kinds.PATH,
+            "The SQLite file with a row for each call that is over: who, when, how it ended and how it was "
+            "heard.",
+            default_words="`ichat-gw-calls.sqlite3` beside the configuration file",
+            new=True,
+        ),
+    ] = Path("ichat-gw-calls.sqlite3")
+    call_record_days: Annotated[
+        int,
+        Row(
+            Section.MEMORY,
+            "CallRecordDays",
+            kinds.whole(0, 36_500, "days"),
+            "How long call records are kept. 0 writes none: the last thousand are known until the gateway "
+            "ends.",
+            new=True,
+        ),
+    ] = 90
+    trace_calls: Annotated[
+        int,
+        Row(
+            Section.MEMORY,
+            "TraceCalls",
+            kinds.whole(0, 100_000, "calls"),
+            "Of how many calls that are over every message is kept in memory, to be looked at. 0 keeps no "
+            "message of any call.",
+            new=True,
+        ),
+    ] = 200
+    trace_memory: Annotated[
+        int,
+        Row(
+            Section.MEMORY,
+            "TraceMemory",
+            kinds.whole(1, 65_536, "MiB"),
+            "How much memory the messages of all calls may take together. When it is used up, those of the "
+            "oldest calls are forgotten.",
+            new=True,
+        ),
+    ] = 32
+    trace_file: Annotated[
+        Path | None,
+        Row(
+            Section.MEMORY,
+            "TraceFile",
+            kinds.PATH,
+            "An SQLite file in which the messages of calls that are over are kept, also after a restart. "
+            "They tell who talked with whom, from where; passwords are taken out.",
+            default_words="they are kept in memory alone",
+            new=True,
+        ),
+    ] = None
+    trace_file_size: Annotated[
+        int,
+        Row(
+            Section.MEMORY,
+            "TraceFileSize",
+            kinds.whole(1, 1_048_576, "MiB"),
+            "How large that file may become before the oldest calls are removed from it; a call takes some "
+            "5 kB.",
+            new=True,
+        ),
+    ] = 100
+    hep_server: Annotated[
+        HostPort | None,
+        Row(
+            Section.MEMORY,
+            "HEPServer",
+            kinds.HEP_SERVER,
+            "A Homer server that gets a copy of each SIP message and of the stanzas of calls, in UDP (HEP "
+            "version 3). Passwords are taken out; the way there is not encrypted.",
+            default_words="none",
+            new=True,
+        ),
+    ] = None
+    hep_capture_id: Annotated[
+        int,
+        Row(
+            Section.MEMORY,
+            "HEPCaptureID",
+            kinds.whole(0, 2**32 - 1),
+            "The number by which the Homer server knows this gateway.",
+            new=True,
+        ),
+    ] = 2001
+    hep_password: Annotated[
+        SecretStr | None,
+        Row(
+            Section.MEMORY,
+            "HEPPassword",
+            kinds.SECRET,
+            "What the Homer server wants to hear from its sources, if anything.",
+            default_words="none",
+            new=True,
+        ),
+    ] = None
+
+    # --- status page --------------------------------------------------------------------------------------
+
     http_port: Annotated[
         int,
         Row(

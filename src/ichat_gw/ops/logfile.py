@@ -18,14 +18,16 @@ class LogFileError(GatewayError):
 class LogFile:
     """Appends lines to `path`; when it has `max_lines`, it becomes `path.1`, `path.1` becomes `path.2`, ...
 
-    `count` old files are kept (0: none), older ones are removed. Lines already in the file are counted in.
+    With `max_lines` 0 that never happens. `count` old files are kept (0: none), older ones are removed. Lines
+    already in the file are counted in.
+
     A line is in the hands of the system when `write` returns. When writing or renaming fails later on (disk
     full, folder gone), lines are missing, `on_trouble` is told once, and each new line is a new attempt.
     """
 
     def __init__(self, path: str, max_lines: int, count: int, on_trouble: Callable[[str], None]) -> None:
-        if max_lines < 1 or count < 0:
-            raise LogFileError("LogFileMaxLines must be 1 or more, LogFileCount 0 or more")
+        if max_lines < 0 or count < 0:
+            raise LogFileError("LogFileMaxLines and LogFileCount must be 0 or more")
         self._path = Path(path)
         self._max_lines = max_lines
         self._count = count
@@ -63,7 +65,7 @@ class LogFile:
         try:
             if self._fd is None:
                 self._open()
-            if self._lines >= self._max_lines and self._is_file:
+            if self._lines >= self._max_lines > 0 and self._is_file:
                 self._rotate()
             if self._torn:
                 data = b"\n" + data
