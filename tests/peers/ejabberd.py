@@ -92,6 +92,7 @@ listen:
         password: "{secret}"
 modules:
   mod_disco: {{}}
+  mod_offline: {{}}
   mod_ping: {{}}
   mod_roster: {{}}
 """

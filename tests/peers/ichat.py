@@ -311,8 +311,10 @@ class SimulatedIChat:
                 fields |= {grand.tag.rpartition("}")[2]: (grand.text or "").strip() for grand in child}
             elif name == "c":
                 fields |= {f"caps {key}": value for key, value in child.attrib.items()}
-            elif name in ("body", "priority", "show"):
+            elif name in ("body", "priority", "show", "subject", "thread"):
                 fields[name] = child.text or ""
+            elif name == "error":
+                fields["error"] = " ".join(grand.tag.rpartition("}")[2] for grand in child)
         if kind.startswith("vc:") and fields["type"] == "error":
             kind += " error"
         self.sightings.note(way, kind, xml.get(other, ""), str(stanza), fields)

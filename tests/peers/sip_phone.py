@@ -206,6 +206,17 @@ class SippPhone:
         """Wait for a call and send nothing but 100 until the caller gives up."""
         return self._run("uas_trying")
 
+    def write(
+        self, remote: str, user: str, text: str, status: int = 202, *, kind: str = "text/plain", **names: str
+    ) -> PhoneRun:
+        """Send a MESSAGE outside any dialog and be answered with `status`."""
+        values = {"text": text, "content_type": kind, "subject": "From SIP", "status": str(status)}
+        return self._run("uac_message", remote, user, **(values | names))
+
+    def read(self, status: int = 200, reason: str = "OK") -> PhoneRun:
+        """Wait for a MESSAGE outside any dialog and answer it with `status`."""
+        return self._run("uas_message", status=str(status), reason=reason)
+
     def play(
         self, scenario: str, remote: str = "", user: str = "", *, wire: BadWire | None = None, **values: str
     ) -> PhoneRun:
