@@ -7,6 +7,7 @@ from ichat_gw.addressing.translation import TranslationRule, TranslationRules
 from ichat_gw.app.events import FromConnector, StopGateway
 from ichat_gw.app.pages import ANSWER_SECONDS
 from ichat_gw.call.admission import Limits
+from ichat_gw.call.destinations import Destinations
 from ichat_gw.call.leg import Party
 from ichat_gw.ipc.messages import (
     JabberConnection,
@@ -134,6 +135,15 @@ def test_who_may_not_call_may_not_write() -> None:
     assert error.find(f"error/{STANZAS}forbidden") is not None
     assert world.phone.pages == []
     assert "turned away" in [note.event for note in world.notes]
+
+
+def test_where_users_may_not_call_they_may_not_write() -> None:
+    world = World(limits=Limits(destinations=Destinations(denied=("555",))))
+    world.alice.write("5551234", "x")
+    world.run(1.0)
+    (error,) = world.alice.messages
+    assert error.find(f"error/{STANZAS}forbidden") is not None
+    assert world.phone.pages == []
 
 
 def test_too_many_messages() -> None:

@@ -62,6 +62,8 @@ class Pages:
         user = bare(message.from_)
         called = f"xmpp:{bare(message.to)}"
         routed = self._door.cannot_write(user) or route(called, Network.XMPP, self._callees.rules)
+        if isinstance(routed, Route):
+            routed = self._door.admission.destination(routed.target, user) or routed
         if not isinstance(routed, Route):
             ending = self._door.refused(message.from_, message.to, routed, what="message")
             self._reject(message, ending.sip_status, str(ending))
