@@ -26,6 +26,8 @@ from ichat_gw.ops.api import (
     ErrorReply,
     encode,
 )
+from ichat_gw.ops.ladder import ladder
+from ichat_gw.ops.ladder_svg import ladder_html, ladder_svg
 from ichat_gw.ops.pages.calls import call_page, live_calls
 from ichat_gw.ops.pages.layout import Page, error_page, render
 from ichat_gw.ops.pages.overview import SPANS, overview
@@ -33,6 +35,7 @@ from ichat_gw.ops.pages.records import records_page
 from ichat_gw.ops.pages.rules import rules_page
 from ichat_gw.ops.pages.settings import settings_page
 from ichat_gw.ops.pages.users import users_page
+from ichat_gw.ops.pcap import pcap
 from ichat_gw.ops.records import RecordsError, Search
 from ichat_gw.ops.trace import CallTrace, trace_json
 
@@ -122,6 +125,10 @@ def _json_file(trace: CallTrace) -> bytes:
 
 EXPORTS: dict[str, tuple[str, Export]] = {
     "json": (JSON, _json_file),
+    "txt": (TEXT, lambda trace: ladder(trace).encode("utf-8", "backslashreplace")),
+    "svg": ("image/svg+xml", lambda trace: ladder_svg(trace).encode("utf-8", "backslashreplace")),
+    "html": (HTML, lambda trace: ladder_html(trace).encode("utf-8", "backslashreplace")),
+    "pcap": ("application/vnd.tcpdump.pcap", pcap),
 }
 """The files that a trace can be had as: by their ending, content type and how they are made."""
 

@@ -9,6 +9,7 @@ from ichat_gw.ops.pages.figures import (
     milliseconds,
     moment,
     plural,
+    sentence,
     share,
     span,
 )
@@ -91,7 +92,7 @@ def _audio(media: MediaState | None) -> Html:
         else NOTHING
     )
     return fill(
-        "{packets}, {loss} lost, {jitter}{trouble}",
+        "{packets}, {loss} lost, jitter {jitter}{trouble}",
         packets=plural(media.received, "packet"),
         loss=share(media.loss),
         jitter=milliseconds(media.jitter_ms),
@@ -120,10 +121,11 @@ def call_page(detail: CallDetail, trace: CallTrace | None) -> Page:
         )
     else:
         parts.append(section("ladder", "Messages", _downloads(call_id), ladder(trace)))
-    heading = fill("{caller} <span>calls</span> {callee}", caller=address(caller), callee=address(callee))
-    return Page(
-        f"Call {call_id}", joined(parts, "\n"), "calls", "calls record" if detail.live else "", heading
+    heading = fill(
+        '{caller} <span class="calls">calls</span> {callee}', caller=address(caller), callee=address(callee)
     )
+    here, changes = ("calls", "calls record") if detail.live is not None else ("records", "")
+    return Page(f"Call {call_id}", joined(parts, "\n"), here, changes, heading)
 
 
 def _live_lead(call: LiveCall) -> Html:
@@ -146,12 +148,12 @@ def _live_facts(call: LiveCall) -> Html:
 
 
 def _verdict(record: CallRecord) -> Html:
-    remedy = fill("<p>{remedy}</p>", remedy=record.remedy) if record.remedy else NOTHING
+    remedy = fill("<p>{remedy}</p>", remedy=sentence(record.remedy)) if record.remedy else NOTHING
     kind = "bad" if record.remedy else "good"
     return fill(
         '<div class="verdict {kind}" id="verdict"><p class="lead">{verdict}</p>{remedy}</div>',
         kind=kind,
-        verdict=record.verdict,
+        verdict=sentence(record.verdict),
         remedy=remedy,
     )
 

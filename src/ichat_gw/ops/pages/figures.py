@@ -67,6 +67,12 @@ def plural(number: int, one: str, many: str = "") -> Html:
     return fill("{number} {words}", number=count(number), words=one if number == 1 else many or f"{one}s")
 
 
+def sentence(words: str) -> str:
+    """A sentence that begins with a capital letter, unless it begins with an address or a name."""
+    first = words.partition(" ")[0]
+    return words[:1].upper() + words[1:] if first.isalpha() and first.islower() else words
+
+
 def address(uri: str) -> Html:
     """An address, its scheme less loud than the rest; what is between them may break at the `@`."""
     scheme, colon, rest = uri.partition(":")

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from ichat_gw.ops.api import CallRecord, Records
-from ichat_gw.ops.pages.figures import address, delay, moment, share, span
+from ichat_gw.ops.pages.figures import address, delay, moment, sentence, share, span
 from ichat_gw.ops.pages.html import NOTHING, Html, fill, joined, path
 from ichat_gw.ops.pages.layout import Column, Page, pill, table
 
@@ -64,7 +64,7 @@ def outcome(record: CallRecord) -> Html:
         word = pill("good", "talked") if not record.remedy else pill("busy", "trouble")
     else:
         word = pill("idle", "not answered") if not record.remedy else pill("bad", "failed")
-    return fill("{word} {verdict}", word=word, verdict=record.verdict)
+    return fill("{word} {verdict}", word=word, verdict=sentence(record.verdict))
 
 
 def worst_loss(record: CallRecord) -> float | None:
