@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from peers import flows
-from peers.audio import PACKET_BYTES, AudioSender, packet_payload, pcmu_of, samples_of, stream_pcmu
+from peers.audio import (
+    PACKET_BYTES,
+    AudioSender,
+    packet_payload,
+    packets_of,
+    pcmu_of,
+    samples_of,
+    speech,
+    stream_pcmu,
+)
 from peers.baresip import Baresip
 from peers.plain_sip import sdp_audio
 from peers.stage import SPEED_DIAL, Stage
@@ -67,6 +76,32 @@ async def test_baresip_calls_ichat(stage: Stage, tmp_path: Path) -> None:
         await stage.ichat.wait_for("ended")
         await asyncio.sleep(0.2)
     await check_conversation(stage, phone, "baresip")
+
+
+async def test_ten_seconds_of_speech_arrive_whole(stage: Stage, tmp_path: Path) -> None:
+    """Every packet of a phone's speech, bit for bit, in its place, none missing; iChat's meanwhile, too."""
+    said = speech(10.0)
+    quiet = speech(1.0)[::-1]  # while the call is set up, and until it ends
+    with Baresip(tmp_path, "15557654321", sound=[*quiet, *said, *quiet, *quiet]) as phone:
+        phone.dial(f"sip:alice@{stage.gateway.address}")
+        await stage.ichat.wait_for("established")
+        call = stage.ichat.sip.call
+        await phone.program.until_ready(lambda: call.receiver.received >= 50 + 500 + 25, 20.0)
+        phone.hang_up()
+        await stage.ichat.wait_for("ended")
+        await asyncio.sleep(0.2)
+    packets = packets_of(said)
+    begin = next(n for n, payload in enumerate(call.receiver.payloads) if pcmu_twice(payload) == packets[0])
+    heard = [pcmu_twice(payload) for payload in call.receiver.payloads[begin : begin + 500]]
+    assert heard == packets
+    assert call.receiver.in_order()
+    assert len(call.receiver.sources) == 1
+    assert longest_run(phone.heard(), samples_of(stream_pcmu(call.stream, call.sent))) >= 500
+
+
+def pcmu_twice(payload: bytes) -> bytes:
+    """PCMU with one zero, as baresip's encoder knows no other."""
+    return pcmu_of(samples_of(payload))
 
 
 async def test_hold_and_resume_from_the_phone(stage: Stage) -> None:  # trace 15

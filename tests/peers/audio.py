@@ -1,7 +1,9 @@
 """Recognisable audio: PCMU packets that name themselves, a sender, a counter, WAV files."""
 
 import asyncio
+import bisect
 import hashlib
+import math
 import random
 import struct
 import wave
@@ -138,6 +140,7 @@ def _expand(code: int) -> int:
 PCMU_TO_LINEAR = tuple(_expand(code) for code in range(256))
 """G.711 mu-law: the 16-bit sample that each code stands for."""
 _LINEAR_TO_PCMU = {sample: code for code, sample in reversed(list(enumerate(PCMU_TO_LINEAR)))}
+_LEVELS = sorted(_LINEAR_TO_PCMU)
 
 
 def samples_of(pcmu: bytes) -> list[int]:
@@ -148,6 +151,36 @@ def samples_of(pcmu: bytes) -> list[int]:
 def pcmu_of(samples: list[int]) -> bytes:
     """The codes of samples that `samples_of` yields; both zeros become the same one."""
     return bytes(_LINEAR_TO_PCMU[sample] for sample in samples)
+
+
+def speech(seconds: float) -> list[int]:
+    """Something that sounds like talking, the same every time: samples that PCMU carries exactly.
+
+    Syllables of a voiced sound (a pitch that rises and falls, three formants) between hisses and breaths.
+    """
+    noise = random.Random(3551)
+    sounds: list[int] = []
+    phase = 0.0
+    for number in range(round(seconds * 8000)):
+        at = number / 8000
+        beat = at * 4 % 1.0  # four syllables a second
+        phase += (120 + 25 * math.sin(1.7 * at)) / 8000
+        if int(at * 4) % 7 == 6:  # a breath
+            loud, hiss = 0.01, 1.0
+        else:
+            loud, hiss = math.sin(math.pi * beat) ** 2, 1.0 if beat < 0.2 else 0.05
+        voice = sum(
+            math.sin(2 * math.pi * harmonic * phase) / (1 + ((harmonic * 130 - formant) / 150) ** 2)
+            for formant in (500 + 200 * math.sin(at), 1500, 2500)
+            for harmonic in (1, round(formant / 130) - 1, round(formant / 130), round(formant / 130) + 1)
+        )
+        sounds.append(round(7000 * loud * ((1 - hiss) * voice / 2 + hiss * noise.uniform(-0.3, 0.3))))
+    return [_nearest(sound) for sound in sounds]
+
+
+def _nearest(sound: int) -> int:
+    above = bisect.bisect_left(_LEVELS, sound)
+    return min(_LEVELS[max(0, above - 1) : above + 1], key=lambda level: abs(level - sound))
 
 
 def stream_pcmu(stream: str, packets: int) -> bytes:

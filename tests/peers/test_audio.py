@@ -12,6 +12,7 @@ from peers.audio import (
     pcmu_of,
     read_wav,
     samples_of,
+    speech,
     stream_pcmu,
     write_wav,
 )
@@ -72,3 +73,12 @@ def test_packets_are_known_again_after_decoding() -> None:
     sound = samples_of(stream_pcmu("a", 5))
     assert packet_numbers("a", packets_of(sound[160:640] + [8] * 160 + sound[:160])) == [1, 2, 3, 0]
     assert packet_numbers("b", packets_of(sound)) == []
+
+
+def test_speech_is_the_same_every_time_and_pcmu_carries_it() -> None:
+    said = speech(0.4)
+    assert said == speech(0.4)
+    assert len(said) == 3200
+    assert samples_of(pcmu_of(said)) == said
+    assert len(set(packets_of(said))) == 20, "no packet is like another"
+    assert max(said) > 1000

@@ -1,0 +1,89 @@
+"""A whole gateway whose audio rtpengine moves: calls both ways, hold, and an rtpengine that dies."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from peers import flows
+from peers.rtpengine import PrivateRtpengine
+from peers.stage import Stage
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def rtpengine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRtpengine]:
+    with PrivateRtpengine(tmp_path_factory.mktemp("rtpengine"), ports=60) as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="module")
+def shared_stage(
+    rtpengine: PrivateRtpengine, runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
+    """As that of the other files, with the other engine."""
+    settings = {"MediaEngine": "rtpengine", "RtpengineAddress": rtpengine.control}
+    stage = Stage(tmp_path_factory.mktemp("stage"), settings=settings)
+    try:
+        runner.run(stage.start())
+    except BaseException:
+        runner.run(stage.clean_up())
+        raise
+    yield stage
+    runner.run(stage.stop())
+
+
+def media_over(stage: Stage) -> dict[str, object]:
+    """What the log says of the last call's packets."""
+    return dict([event for event in stage.gateway.events() if event.event == "media over"][-1].whole)
+
+
+def ups(stage: Stage) -> int:
+    """How often an rtpengine has come (back)."""
+    return sum(event.event == "media up" for event in stage.gateway.events())
+
+
+async def test_ichat_calls_and_both_are_heard(stage: Stage, rtpengine: PrivateRtpengine) -> None:
+    played = await flows.ichat_calls_established(stage, talk=0.5)
+    assert [sound.received >= sound.sent - flows.LOST_AT_THE_EDGES for sound in played.sound] == [True, True]
+    call = stage.ichat.sip.call
+    ports = {port for _, port in call.receiver.senders}
+    assert all(rtpengine.first_port <= port <= rtpengine.last_port for port in ports)
+    assert ports
+    assert len([1 for event in stage.gateway.events() if event.event == "relay started"]) == 0
+    assert int(str(media_over(stage)["from_caller"])) >= 20
+
+
+async def test_a_phone_calls_and_both_are_heard(stage: Stage) -> None:
+    played = await flows.sip_calls_established(stage, talk=0.5)
+    assert [sound.received >= sound.sent - flows.LOST_AT_THE_EDGES for sound in played.sound] == [True, True]
+
+
+async def test_hold_and_resume_from_the_phone(stage: Stage) -> None:
+    dialling = stage.phone.dial_and_hold(stage.gateway.address, "alice", talk=0.5, hold=0.5)
+    await stage.ichat.wait_for("established")
+    await stage.ichat.wait_for("ended", within=8)
+    result = await dialling.result()
+    assert result.kinds.count("in SIP 200 INVITE") == 3
+    assert result.echoed >= 0.8 * 50
+
+
+async def test_rtpengine_dies(stage: Stage, rtpengine: PrivateRtpengine, tmp_path: Path) -> None:
+    """Its call ends, the next one is refused at once with 503, and when it is back all is well."""
+    dialling = stage.phone.dial(stage.gateway.address, "alice", talk=20.0)
+    await stage.ichat.wait_for("established")
+    rtpengine.kill()
+    await stage.ichat.wait_for("ended", within=20)
+    dialling.stop()
+    events = stage.gateway.events()
+    (lost,) = [event for event in events if event.event == "media lost"]
+    assert (lost.level, lost.whole["part"]) == ("ERR", f"rtpengine {rtpengine.control}")
+    assert any(event.whole.get("cause") == "MEDIA_FAILED" for event in events)
+    refused = stage.phone.dial(stage.gateway.address, "alice", talk=0.1)
+    assert "in SIP 503 INVITE" in (await refused.outcome()).kinds
+    rtpengine.start()
+    await stage.gateway.program.until_ready(lambda: ups(stage) == 2, 10.0)
+    stage.ichat.forget()
+    await flows.sip_calls_established(stage, talk=0.3)
