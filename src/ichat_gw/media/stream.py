@@ -45,6 +45,8 @@ class Stream:
         "late",
         "lost",
         "next",
+        "octets",
+        "passed",
         "rate",
         "second_out",
         "shift",
@@ -73,6 +75,8 @@ class Stream:
         self.jitter = 0.0
         """Interarrival jitter (RFC 3550 6.4.1), in ticks."""
         self.lost = self.late = 0
+        self.passed = self.octets = 0
+        """Packets, and their bytes, that took the short cut and stand in no other counter yet."""
         self.shift: tuple[int, int, int] | None = None
         """To be added to sequence number and timestamp, and the SSRC that the receiver knows."""
         self.changed = False

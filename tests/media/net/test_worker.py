@@ -260,8 +260,9 @@ def test_errors_of_receiving_are_counted(worker: LoopbackWorker, call: Call) -> 
             raise OSError(number, os.strerror(number))
         return sock.recvfrom_into(buffer)
 
-    bound = worker.worker._bound
-    bound[sock.fileno()] = (receive, *bound[sock.fileno()][1:])
+    bound = worker.worker._bound[sock.fileno()]
+    assert bound is not None
+    worker.worker._bound[sock.fileno()] = (receive, *bound[1:])
     call.alice_rtcp.send(rtcp(), call.to_alice + 1)
     assert call.bob_rtcp.take() == (rtcp(), call.to_bob + 1)
     assert worker.counters()[0].errors == 1

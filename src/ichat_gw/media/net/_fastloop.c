@@ -27,15 +27,15 @@ typedef union { struct sockaddr any; struct sockaddr_in v4; struct sockaddr_in6 
 typedef struct {
     PyObject_HEAD
     int in, out;                        /* descriptors */
-    int control;                        /* it is a port for RTCP */
     int open;                           /* the short cut may be taken */
-    Address accepted, named, target;    /* as in gate.Gate; family 0: none */
-    Address stranger;                   /* the last one, since Python asked */
-    double window_ends, rate, jitter, at;
+    int start;                          /* the first two bytes, -1: no short cut */
     uint32_t ssrc, stamp, ticks, ssrc_out, lost;
     uint16_t next, add;
-    int start;                          /* the first two bytes, -1: no short cut */
     uint8_t second_out;
+    double rate, jitter, at, window_ends;
+    Address accepted, target, named;    /* as in gate.Gate; family 0: none */
+    Address stranger;                   /* the last one, since Python asked */
+    int control;                        /* it is a port for RTCP */
     struct { unsigned long long packets, octets, late, sent, sent_octets, errors, strangers, malformed, early; } n;
 } Path;
 

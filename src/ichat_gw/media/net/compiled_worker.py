@@ -46,7 +46,9 @@ class CompiledWorker(Worker):
                 self._wake(now)
             touched: dict[int, RelaySession] = {}
             for descriptor, packet, source in packets:
-                _, gate, _, _, _, session = self._bound[descriptor]
+                bound = self._bound[descriptor]
+                assert bound is not None
+                _, gate, _, _, _, session = bound
                 if session.number not in touched:
                     touched[session.number] = session
                     self._pull(session)

@@ -6,9 +6,9 @@ When standard input ends, so does the process: it never outlives its parent, how
 ignored: on a terminal it is the parent that decides.
 
 The loop is level-triggered with one `recvfrom_into` per event, on unconnected sockets with small
-buffers; what a descriptor needs is bound to it beforehand. The packet of RTP that follows the last one from
-the accepted source, in sequence and of the same payload type, takes the short cut in `run`; everything else
-is judged by `Gate.route`. No datagram whatever makes the worker raise.
+buffers; what a descriptor needs is bound to it beforehand. RTP from the accepted source that goes on where its
+last packet was, with the same payload type and gaps at most, takes the short cut in `run`; everything else is
+judged by `Gate.route`. No datagram whatever makes the worker raise.
 """
 
 import contextlib
@@ -53,7 +53,7 @@ from ichat_gw.media.relay_messages import (
 )
 from ichat_gw.media.relay_session import RelaySession
 from ichat_gw.media.rtp import MAX_PACKET, Kind
-from ichat_gw.media.stream import Stream
+from ichat_gw.media.stream import MAX_DROPOUT, Stream
 
 SNAPSHOT_EVERY = 5.0
 """Seconds until a successor's knowledge of a call is renewed although nothing but counters has changed."""
@@ -87,8 +87,8 @@ class Worker:
         self._sessions: dict[int, RelaySession] = {}
         self._sockets: dict[Gate, socket.socket] = {}
         self._poll = select.epoll()
-        self._bound: dict[int, _Bound] = {}
-        """By descriptor, the sockets of calls."""
+        self._bound: list[_Bound | None] = [None] * (max(orders, replies) + 1)
+        """By descriptor, the sockets of calls; None: it is not one."""
         self._pipes: dict[int, Callable[[], None]] = {}
         """By descriptor, what is to be done when a pipe is ready."""
         self._running = True
@@ -107,6 +107,7 @@ class Worker:
         wait = self._poll.poll
         head = _HEAD.unpack_from
         sockets = self._bound
+        dropout, longest = MAX_DROPOUT, MAX_PACKET
         timers = self._timers
         while self._running:
             alarm = timers.deadline()
@@ -115,11 +116,11 @@ class Worker:
             if alarm is not None and now >= alarm:
                 self._wake(now)
             for descriptor, _ in ready:
-                try:
-                    receive, gate, out, stream, send, session = sockets[descriptor]
-                except KeyError:
+                bound = sockets[descriptor]
+                if bound is None:
                     self._serve_pipe(descriptor)
                     continue
+                receive, gate, out, stream, send, session = bound
                 try:
                     size, source = receive(buffer)
                 except OSError as error:
@@ -127,31 +128,33 @@ class Worker:
                     continue
                 start, sequence, stamp, ssrc = head(buffer)
                 target = out.target
+                ahead = sequence - stream.next
                 if (
-                    sequence == stream.next
+                    0 <= ahead < dropout
                     and start == stream.start
                     and source == gate.accepted
                     and ssrc == stream.ssrc
                     and stamp > stream.stamp
                     and target is not None
-                    and 12 <= size <= MAX_PACKET
+                    and 12 <= size <= longest
                 ):
+                    if ahead:
+                        stream.lost += ahead
                     off = (now - stream.at) * stream.rate - (stamp - stream.stamp)
                     stream.jitter += ((off if off > 0 else -off) - stream.jitter) / 16
                     stream.next = (sequence + 1) & 0xFFFF
                     stream.stamp = stamp
                     stream.at = now
-                    gate.packets += 1
-                    gate.octets += size
+                    stream.passed += 1
+                    stream.octets += size
                     if stream.altered:
                         stream.alter(buffer, stream.second_out, sequence, stamp)
                     try:
                         send(view[:size], target)
                     except OSError:
                         out.errors += 1
-                    else:
-                        out.sent += 1
-                        out.sent_octets += size
+                        out.sent -= 1
+                        out.sent_octets -= size
                 else:
                     self._judge(session, gate, view[:size], source, now)
 
@@ -187,10 +190,16 @@ class Worker:
             self._push_gate(gate)
 
     def _pull_gate(self, gate: Gate) -> None:
-        """For a worker whose short cut keeps some of what is known: let it be known here."""
+        """Count what has taken the short cut from this gate."""
+        stream, out = gate.stream, gate.opposite
+        gate.packets += stream.passed
+        gate.octets += stream.octets
+        out.sent += stream.passed
+        out.sent_octets += stream.octets
+        stream.passed = stream.octets = 0
 
     def _push_gate(self, gate: Gate) -> None:
-        """The same the other way."""
+        """For a worker whose short cut keeps some of what is known: let it be known there."""
 
     def _judge(
         self, session: RelaySession, gate: Gate, packet: memoryview, source: Source, now: float
@@ -212,6 +221,7 @@ class Worker:
     def _tell(self, session: RelaySession, now: float) -> None:
         """Say what a successor would have to know, unless nobody listens just now."""
         if not self._unwritten:
+            self._pull(session)
             self.reply(Snapshot(session.number, *session.snapshot(now)))
 
     def _wake(self, now: float) -> None:
@@ -238,7 +248,6 @@ class Worker:
             if again:
                 self._timers.set((number, side), min(again))
             if session.changed or now - session.told_at >= SNAPSHOT_EVERY:
-                self._pull(session)
                 self._tell(session, now)
 
     # --- sockets ------------------------------------------------------------------------------------------
@@ -260,15 +269,10 @@ class Worker:
     def _prepare(self, session: RelaySession, gate: Gate) -> None:
         """Have ready all that a packet needs that comes in at this gate, if it is open."""
         if (sock := self._sockets.get(gate)) is not None:
-            out = gate.opposite
-            self._bound[sock.fileno()] = (
-                sock.recvfrom_into,
-                gate,
-                out,
-                gate.stream,
-                self._sender(out),
-                session,
-            )
+            out, descriptor = gate.opposite, sock.fileno()
+            self._bound += [None] * (descriptor + 1 - len(self._bound))
+            bound = sock.recvfrom_into, gate, out, gate.stream, self._sender(out), session
+            self._bound[descriptor] = bound
 
     def _sender(self, gate: Gate) -> _Send:
         sock = self._sockets.get(gate.companion if gate.muxed else gate)
@@ -279,7 +283,7 @@ class Worker:
         for kind in Kind:
             sock = self._sockets.pop(session.gate(side, kind), None)
             if sock is not None:
-                self._bound.pop(sock.fileno(), None)
+                self._bound[sock.fileno()] = None
                 sock.close()  # which also ends the watching
 
     # --- orders -------------------------------------------------------------------------------------------
