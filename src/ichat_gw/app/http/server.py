@@ -136,6 +136,7 @@ class HttpServer:
                 listener.put(event)
             response = web.StreamResponse(headers=_headers(Answer(200, b"", "text/event-stream")))
             response.enable_chunked_encoding()
+            response.force_close()
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     await response.prepare(request)
