@@ -9,13 +9,11 @@ from ichat_gw.app.trials.dns import try_dns
 from ichat_gw.app.trials.files import try_files
 from ichat_gw.app.trials.jabber_server import try_jabber_server
 from ichat_gw.app.trials.ports import gateway_runs, try_ports
+from ichat_gw.app.trials.rtpengine import try_rtpengines
 from ichat_gw.app.trials.trial import Trial
 from ichat_gw.config.load import Loaded
 from ichat_gw.config.table import Settings
 from ichat_gw.sip.net.tls import certificate_of
-
-DEFAULT_PASSWORD = "admin"
-"""The original's password of the status page, which everybody knows."""
 
 
 def try_all(loaded: Loaded) -> Iterator[Trial]:
@@ -23,11 +21,11 @@ def try_all(loaded: Loaded) -> Iterator[Trial]:
     settings = loaded.settings
     yield from try_files(loaded)
     yield _connector(settings)
-    yield from _status_page(settings)
     files = tls_files(settings)
     runs = gateway_runs(settings)
     yield from try_ports(settings, certificate_of(files) is not None)
     yield from try_certificate(files)
+    yield from try_rtpengines(settings)
     yield from try_dns(settings)
     yield from try_jabber_server(settings, runs)
 
@@ -38,14 +36,3 @@ def _connector(settings: Settings) -> Trial:
     except ProgramNotFound as error:
         return Trial("IchatJabberConnectorPath", "failed", str(error).partition(": ")[2])
     return Trial("IchatJabberConnectorPath", "ok", f"is {path}")
-
-
-def _status_page(settings: Settings) -> Iterator[Trial]:
-    """Whether the status page is kept from others."""
-    if settings.http_auth_pwd.get_secret_value() == DEFAULT_PASSWORD and settings.http_auth:
-        yield Trial(
-            "HttpAuthPwd",
-            "failed",
-            "is the original's default, which everybody knows",
-            "choose a password: `HttpAuthPwd = ...`",
-        )

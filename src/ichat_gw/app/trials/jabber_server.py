@@ -21,10 +21,14 @@ MOST = 65_536
 """Bytes that are read of it; an opening takes a few hundred."""
 
 _STREAM = "{http://etherx.jabber.org/streams}"
+_PORT_REMEDY = (
+    "set JabberComponentPort to the port for components (XEP-0114), not that for clients or servers"
+)
 _REMEDIES = {
     "not-authorized": ("JabberComponentPassword", "write the component_secret that the server has"),
     "host-unknown": ("JabberComponentName", "make a component of this name on the server, or write its name"),
     "host-gone": ("JabberComponentName", "make a component of this name on the server, or write its name"),
+    "invalid-namespace": ("JabberComponentPort", _PORT_REMEDY),
     "conflict": (
         "JabberComponentName",
         "another gateway is connected as this component: end it, or choose a name of its own",
@@ -79,7 +83,9 @@ def _introduce(connection: socket.socket, settings: Settings) -> Trial:
         connection.sendall(b"</stream:stream>")
     except TimeoutError:
         return _no_xmpp(f"it says nothing for {SECONDS:.0f} seconds")
-    except (OSError, ParseError, _Ended) as error:
+    except ParseError:
+        return _no_xmpp("it speaks no XML")
+    except (OSError, _Ended) as error:
         return _no_xmpp(str(error))
     if answer.tag == "{jabber:component:accept}handshake":
         return Trial("JabberComponentPassword", "ok", f"the server takes {name} with this password")
@@ -96,8 +102,8 @@ def _refused(answer: Element, name: str) -> Trial:
 
 
 def _no_xmpp(why: str) -> Trial:
-    remedy = "set JabberComponentPort to the port for components (XEP-0114), not that for clients or servers"
-    return Trial("JabberComponentPort", "failed", f"what answers there takes no components: {why}", remedy)
+    text = f"what answers there takes no components: {why}"
+    return Trial("JabberComponentPort", "failed", text, _PORT_REMEDY)
 
 
 class _Stream:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import psutil
 
 from ichat_gw.app.trials.trial import Trial
+from ichat_gw.config.kinds import MediaEngineName
 from ichat_gw.config.table import Settings
 
 LOOPBACK = "127.0.0.1"
+WILDCARDS = ["0.0.0.0", "::"]
 OURS = "ichat-gw"
 
 _KINDS = {"UDP": socket.SOCK_DGRAM, "TCP": socket.SOCK_STREAM}
@@ -53,7 +55,7 @@ def _program(pid: int) -> str:
 def try_ports(settings: Settings, tls: bool) -> Iterator[Trial]:
     """Try every port that the gateway opens; `tls`: whether it opens that of TLS."""
     holders = _Holders()
-    hosts = [settings.ip_address] if settings.ip_address else ["0.0.0.0", "::"]
+    hosts = [settings.ip_address] if settings.ip_address else WILDCARDS
     for host in hosts:
         for transport in ("UDP", "TCP"):
             yield from _try("UDPTCPPort", transport, host, settings.udp_tcp_port, holders)
@@ -61,10 +63,14 @@ def try_ports(settings: Settings, tls: bool) -> Iterator[Trial]:
             yield from _try("TLSPort", "TCP", host, settings.tls_port, holders)
     yield from _try("GatewayIPCPort", "UDP", LOOPBACK, settings.gateway_ipc_port, holders)
     yield from _try("JabberConnectorIPCPort", "UDP", LOOPBACK, settings.jabber_connector_ipc_port, holders)
-    yield from _try("HttpPort", "TCP", LOOPBACK, settings.http_port, holders)
-    yield _relay_ports(
-        hosts[0], settings.media_relay_port_range_min, settings.media_relay_port_range_max, holders
-    )
+    if settings.http_port:
+        yield from _try("HttpPort", "TCP", settings.http_address, settings.http_port, holders)
+    else:
+        yield Trial("HttpPort", "skipped", "is 0: no status page, no metrics, no commands while it runs")
+    if settings.media_engine is MediaEngineName.BUILTIN:
+        yield _relay_ports(
+            hosts[0], settings.media_relay_port_range_min, settings.media_relay_port_range_max, holders
+        )
 
 
 def gateway_runs(settings: Settings) -> bool:
@@ -77,8 +83,9 @@ def _try(setting: str, transport: str, host: str, port: int, holders: _Holders) 
     written = f"{transport} {f'[{host}]' if ':' in host else host}:{port}"
     if error is None:
         yield Trial(setting, "ok", f"{written} is free")
-    elif error.errno == errno.EADDRNOTAVAIL and ":" not in host and host != LOOPBACK:
-        yield Trial("IPAddress", "failed", f"{host} is no address of this machine", "write one that is")
+    elif error.errno == errno.EADDRNOTAVAIL and host not in WILDCARDS:
+        named = "HttpAddress" if setting == "HttpPort" else "IPAddress"
+        yield Trial(named, "failed", f"{host} is no address of this machine", "write one that is")
     elif error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT):
         yield Trial(setting, "skipped", f"{written}: there is no IPv6 on this machine")
     elif error.errno == errno.EADDRINUSE:
