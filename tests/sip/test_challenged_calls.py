@@ -4,7 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from ichat_gw.call.cause import Cause, Ending
-from ichat_gw.call.leg import Answer, Answered, Confirmed, End, Party, Place, Rang, Refused
+from ichat_gw.call.leg import Answer, Answered, Confirmed, EarlyAnswered, End, Party, Place, Rang, Refused
 from ichat_gw.config.credentials import SipCredentials
 from ichat_gw.sip.authentication import Trust
 from ichat_gw.sip.events import StartRegistration
@@ -190,7 +190,8 @@ def test_no_password_for_a_callee_that_asks_through_the_proxy(body: str | None) 
     proxy.answers(invite, 183, sdp=body)
     asked(proxy, invite)
     proxy.silent()
-    ladder.hears(call, Rang(), refused(407, "asked for a password when the call was ringing already"))
+    reached = Rang() if body is None else EarlyAnswered(body)
+    ladder.hears(call, reached, refused(407, "asked for a password when the call was ringing already"))
     ladder.ends_empty(call)
 
 

@@ -8,10 +8,10 @@ from ichat_gw.call.leg import (
     Answer,
     Answered,
     Confirmed,
+    EarlyAnswered,
     End,
     Party,
     Place,
-    Rang,
     Refused,
     RefuseReoffer,
     Reoffered,
@@ -31,7 +31,7 @@ def agreed(tag: str = "pt") -> tuple[Ladder, Peer, int, Request]:
     invite = phone.gets_request("INVITE")
     phone.answers(invite, 183, tag=tag, Require="100rel", RSeq="1", sdp=sdp("early"))
     phone.answers(phone.gets_request("PRACK"), 200, tag=tag)
-    ladder.hears(call, Rang())
+    ladder.hears(call, EarlyAnswered(sdp("early")))
     return ladder, phone, call, invite
 
 
@@ -95,7 +95,7 @@ def test_no_offer_while_ours_is_open() -> None:
     call = ladder.place(PLACE)
     invite = phone.gets_request("INVITE")
     phone.answers(invite, 183, sdp=sdp("preview"))
-    ladder.hears(call, Rang())
+    ladder.hears(call, EarlyAnswered(sdp("preview")))
     phone.sends("UPDATE", sdp=sdp("other"))
     phone.gets(491)
     phone.sends("UPDATE")
@@ -104,9 +104,10 @@ def test_no_offer_while_ours_is_open() -> None:
 
 
 def test_no_offer_while_several_branches_have_answered() -> None:
-    ladder, phone, _call, invite = agreed("one")
+    ladder, phone, call, invite = agreed("one")
     phone.answers(invite, 183, tag="two", Require="100rel", RSeq="1", sdp=sdp("two"))
     phone.gets("PRACK")
+    ladder.hears(call, EarlyAnswered(sdp("two")))
     phone.tag = "one"
     phone.sends("UPDATE", sdp=sdp("other"))
     phone.gets(500)

@@ -7,6 +7,7 @@ from ichat_gw.call.leg import (
     AcceptReoffer,
     Answer,
     Answered,
+    EarlyAnswered,
     End,
     Ended,
     Party,
@@ -17,6 +18,7 @@ from ichat_gw.call.leg import (
     Reoffered,
 )
 from ichat_gw.sip.events import Resolved, SessionGone
+from ichat_gw.sip.invite_client import MAX_FORKS
 from ichat_gw.sip.message import Request, response_to
 from ichat_gw.sip.replies import ALLOW
 from ichat_gw.sip.user_agent import UserAgentConfig
@@ -261,7 +263,7 @@ def test_the_answer_of_the_183_counts_when_the_200_brings_none() -> None:
     ladder, phone, call, invite = calling()
     phone.answers(invite, 183, sdp=sdp("early"))
     phone.answers(invite, 200)
-    ladder.hears(call, Rang(), Answered(sdp("early")))
+    ladder.hears(call, EarlyAnswered(sdp("early")), Answered(sdp("early")))
 
 
 def test_a_200_without_any_session_description() -> None:
@@ -459,7 +461,7 @@ def test_a_flood_of_early_dialogs_is_bounded() -> None:
     ladder, phone, call, invite = calling()
     for fork in range(40):
         phone.answers(invite, 183, tag=f"fork{fork}", sdp=sdp("x"))
-    ladder.hears(call, Rang())
+    ladder.hears(call, *([EarlyAnswered(sdp("x"))] * MAX_FORKS))
     phone.answers(invite, 200, tag="fork39", sdp=sdp("x"))
     phone.silent()
     phone.answers(invite, 200, tag="fork3")

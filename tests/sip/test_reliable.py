@@ -7,6 +7,7 @@ from ichat_gw.call.leg import (
     Answer,
     Answered,
     Confirmed,
+    EarlyAnswered,
     End,
     Ended,
     Party,
@@ -104,7 +105,7 @@ def test_without_prack_the_call_fails() -> None:
     assert set(phone.got()) == {180}
     ladder.later(0.1)
     phone.gets(504)
-    ladder.hears(call, Ended(Ending(Cause.TIMEOUT, text="no PRACK to our 180")))
+    ladder.hears(call, Ended(Ending(Cause.TIMEOUT, text="no PRACK to our provisional response")))
     ladder.ends_empty(call)
 
 
@@ -232,7 +233,7 @@ def test_copies_and_what_overtook_are_not_acknowledged() -> None:
     assert phone.gets_request("PRACK").headers.get("RAck") == "2 1 INVITE"
     reliable(phone, invite, 183, 3)
     assert phone.gets_request("PRACK").headers.get("RAck") == "3 1 INVITE"
-    ladder.hears(call, Rang())
+    ladder.hears(call, EarlyAnswered(sdp("first")), Rang())
     phone.answers(invite, 200)
     ladder.hears(call, Answered(sdp("first")))
 
@@ -257,7 +258,7 @@ def test_the_answer_that_came_reliably_holds() -> None:
     reliable(phone, invite, 183, 1, sdp=sdp("answer"))
     reliable(phone, invite, 183, 2, sdp=sdp("not an answer"))
     phone.answers(invite, 200, sdp=sdp("neither"))
-    ladder.hears(call, Rang(), Answered(sdp("answer")))
+    ladder.hears(call, EarlyAnswered(sdp("preview")), EarlyAnswered(sdp("answer")), Answered(sdp("answer")))
 
 
 def test_each_fork_counts_for_itself() -> None:
@@ -270,7 +271,7 @@ def test_each_fork_counts_for_itself() -> None:
         ("two", "900 1 INVITE", 2),
     ]
     phone.answers(invite, 200, tag="two")
-    ladder.hears(call, Rang(), Answered(sdp("two")))
+    ladder.hears(call, EarlyAnswered(sdp("one")), EarlyAnswered(sdp("two")), Answered(sdp("two")))
 
 
 @pytest.mark.parametrize("rseq", ["", "0", "x", "4294967296"])
@@ -279,7 +280,7 @@ def test_a_number_that_is_none_makes_it_unreliable(rseq: str) -> None:
     phone.answers(invite, 183, Require="100rel", RSeq=rseq, sdp=sdp("preview"))
     phone.silent()
     phone.answers(invite, 200, sdp=sdp("answer"))
-    ladder.hears(call, Rang(), Answered(sdp("answer")))
+    ladder.hears(call, EarlyAnswered(sdp("preview")), Answered(sdp("answer")))
 
 
 @pytest.mark.parametrize(
@@ -307,7 +308,7 @@ def test_199_ends_a_branch() -> None:
     phone.tag = "one"
     phone.sends("INFO")
     phone.gets(481)
-    ladder.hears(call, Rang())
+    ladder.hears(call, EarlyAnswered(sdp("one")))
     # It should not, but may answer all the same.
     phone.answers(invite, 200, tag="one", sdp=sdp("after all"))
     phone.gets("ACK")

@@ -40,6 +40,7 @@ class EarlyDialog:
         """An UPDATE of theirs whose offer the bridge has not answered."""
         self.is_told = False
         """The bridge knows `answer`."""
+        self._heard_by: Sdp | None = None
         self._takes_reliable = takes_reliable
         self._core = core
         self._session = session
@@ -63,6 +64,14 @@ class EarlyDialog:
         if self.answer is None:
             self.answer = sdp
         return True
+
+    def news(self) -> Sdp | None:
+        """What the other end can be heard with, reliable or not, if that is new since the last time."""
+        early = self.answer or self._preview
+        if early == self._heard_by:
+            return None
+        self._heard_by = early
+        return early
 
     def _send_prack(self, rack: RAck, flow: Flow) -> None:
         prack = self.dialog.request("PRACK", self._core.config.name)

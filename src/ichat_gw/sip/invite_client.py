@@ -21,6 +21,7 @@ from ichat_gw.call.leg import (
     AcceptReoffer,
     Answered,
     Confirmed,
+    EarlyAnswered,
     End,
     LegCommand,
     Place,
@@ -82,6 +83,9 @@ class ClientSession(Session):
         self._heard = False
         """A provisional response came for the INVITE that is under way."""
         self._rang = False
+        """The callee has been reached."""
+        self._alerted = False
+        """The bridge knows that it rings."""
         self._cancelled = False
         self._ending = Ending(Cause.CANCELLED)
         """Why it is cancelled, if it is."""
@@ -288,8 +292,18 @@ class ClientSession(Session):
                 # It will not answer any more (RFC 6228); nobody waits for it.
                 branch.close()
                 del self._branches[response.to.tag]
-        if not self._rang and response.status != 199:
+        if response.status != 199:
             self._rang = True
+            self._tell_progress(response)
+
+    def _tell_progress(self, response: Response) -> None:
+        """Say that the callee rings, or can be heard; 183 with a description means the latter alone."""
+        branch = self._branches.get(response.to.tag or "")
+        early = branch.news() if branch is not None and self._place.offer is not None else None
+        if early is not None:
+            self.say(EarlyAnswered(early))
+        if not self._alerted and (response.status != 183 or sdp_of(response) is None):
+            self._alerted = True
             self.say(Rang())
 
     def _close_branches(self) -> None:

@@ -1,6 +1,6 @@
 """Somebody calls us: an INVITE from its arrival to the final response (RFC 3261 section 13.3).
 
-waiting   100 sent, perhaps 180; the bridge decides
+waiting   100 sent, perhaps 180, perhaps 183 with an answer that lets the callee be heard; the bridge decides
 answered  200 sent; from here on the `InviteUsage` runs the dialog
 refused   3xx to 6xx sent; only the transaction lives on
 """
@@ -12,11 +12,14 @@ from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import (
     AcceptReoffer,
     Answer,
+    EarlyAnswer,
     End,
     Ended,
     LegCommand,
     Refuse,
     RefuseReoffer,
+    Reoffer,
+    ReofferRefused,
     Ring,
     Sdp,
 )
@@ -29,8 +32,9 @@ from ichat_gw.sip.message import Request, Response
 from ichat_gw.sip.next_hop import NextHop
 from ichat_gw.sip.reason_header import ending_of
 from ichat_gw.sip.reliable import RAck, ReliableSender
-from ichat_gw.sip.replies import NOT_YET, RETRY_AFTER, Replies, sdp_of
+from ichat_gw.sip.replies import ACCEPT, NOT_YET, RETRY_AFTER, Replies, sdp_of
 from ichat_gw.sip.session import Session
+from ichat_gw.sip.session_refresh import COLLIDED
 from ichat_gw.sip.session_timer import SessionTimer
 from ichat_gw.sip.transaction import Transaction
 
@@ -57,6 +61,8 @@ class ServerSession(Session):
         pinned_to = f"sip:user@{_written(flow.remote)}" if self._is_viceroy else None
         self._dialog = Dialog.of_server(invite, self.local_tag, _contact(invite, flow), pinned_to)
         self._rung = False
+        self._held: Sdp | None = None
+        """The answer of the 200, which waits for the PRACK to a description."""
         self._usage: InviteUsage | None = None
         # COMPAT iChat: knows no session timers; it gets one if it asks, though.
         wanted = 0 if self._is_viceroy else core.config.session_expires
@@ -100,6 +106,10 @@ class ServerSession(Session):
             case Ring() if usage is None and not self._rung:
                 self._rung = True
                 self._ring()
+            case EarlyAnswer(sdp) if usage is None:
+                self._answer_early(sdp)
+            case Answer(sdp) if usage is None and self._reliable.owes_description:
+                self._held = sdp
             case Answer(sdp) if usage is None:
                 self._answer(sdp)
             case Refuse(ending) | End(ending) if usage is None:
@@ -107,6 +117,8 @@ class ServerSession(Session):
             case Refuse(ending) | End(ending) if usage is not None:
                 self.over = True
                 usage.end(ending)
+            case Reoffer() if usage is None:
+                self.say(ReofferRefused(COLLIDED))
             case AcceptReoffer(sdp) if usage is not None:
                 usage.accept_reoffer(sdp)
             case RefuseReoffer(ending) if usage is not None:
@@ -128,6 +140,22 @@ class ServerSession(Session):
             self.core.respond(self._invite, ringing)
         elif sdp_of(invite) is not None:
             self._reliable.send(ringing)
+
+    def _answer_early(self, sdp: Sdp) -> None:
+        """Say 183 with an answer: reliably where the caller can, as it is worth nothing if it is lost.
+
+        The 200 must bring the same (section 13.3.1.1, RFC 6337 section 2.1); the bridge sees to that.
+        """
+        invite = self._invite.request
+        if self._is_viceroy:
+            return  # COMPAT iChat: has never been answered otherwise than by 200.
+        contact, kind = self._dialog.contact, ("Content-Type", ACCEPT)
+        progress = self._replies.plain(invite, 183, self.local_tag, contact=contact, extra=(kind,))
+        progress.body = sdp.encode("utf-8", "replace")
+        if reliable.OPTION in invite.require or reliable.OPTION in invite.supported:
+            self._reliable.send(progress)
+        else:
+            self.core.respond(self._invite, progress)
 
     def _answer(self, sdp: Sdp) -> None:
         self._reliable.stop()
@@ -205,6 +233,9 @@ class ServerSession(Session):
         else:
             status = 488 if prack.body else 200
         self.core.respond(transaction, self._replies.plain(prack, status, self.local_tag))
+        self._reliable.send_next()
+        if self._held is not None and self._usage is None and not self._reliable.owes_description:
+            self._answer(self._held)
 
     def is_established_with(self, remote_tag: str) -> bool | None:
         """Tell whether this dialog may be replaced, or not yet, or is none."""
@@ -228,12 +259,12 @@ class ServerSession(Session):
             self._usage.failed(transaction, status, text)
 
     def woken(self, timer: str) -> None:
-        """Hear a timer: of the 180, or of the usage."""
+        """Hear a timer: of a reliable response, or of the usage."""
         if timer in reliable.TIMERS:
             if not self._reliable.woken(timer):
                 # RFC 3262 section 3: "SHOULD reject the original request with a 5xx response".
                 self._reply(504)
-                self.say(Ended(Ending(Cause.TIMEOUT, text="no PRACK to our 180")))
+                self.say(Ended(Ending(Cause.TIMEOUT, text="no PRACK to our provisional response")))
         else:
             assert self._usage is not None
             self._usage.woken(timer)

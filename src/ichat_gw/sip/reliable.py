@@ -4,6 +4,7 @@ The called side (`ReliableSender`) repeats a provisional response until PRACK na
 (`ReliableOrder`) takes them one after the other, and says which of them to acknowledge.
 """
 
+from collections import deque
 from dataclasses import dataclass
 
 from ichat_gw.addressing.sip_grammar import decimal
@@ -64,7 +65,7 @@ class ReliableOrder:
 
 
 class ReliableSender:
-    """The called side, for one INVITE: one response at a time is open (section 3).
+    """The called side, for one INVITE: one response at a time is open (section 3), others wait their turn.
 
     Its user must pass timers in `TIMERS` on to `woken`.
     """
@@ -76,11 +77,15 @@ class ReliableSender:
         # Section 3 wants a random beginning; the upper half is kept free for counting.
         self._rseq = int(core.chance() * (2**31 - 2))
         self._open: Response | None = None
+        self._waiting: deque[Response] = deque()
         self._awaited: RAck | None = None
         self._interval = 0.0
 
     def send(self, response: Response) -> None:
         """Send a provisional response, again and again until it is acknowledged."""
+        if self._awaited is not None:
+            self._waiting.append(response)
+            return
         self._rseq += 1
         invite = self._invite.request
         response.headers.add("Require", OPTION)
@@ -97,11 +102,29 @@ class ReliableSender:
         if rack != self._awaited:
             return False
         self._awaited = None
-        self.stop()
+        self._stop_repeating()
         return True
+
+    def send_next(self) -> None:
+        """Send what has waited for the one before, if it has been acknowledged."""
+        if self._awaited is None and self._waiting:
+            self.send(self._waiting.popleft())
+
+    @property
+    def owes_description(self) -> bool:
+        """Whether a description that was sent, or is about to be, has not been acknowledged.
+
+        Until it is, a 2xx may not follow (section 3).
+        """
+        open_ = () if self._open is None else (self._open,)
+        return any(response.body for response in (*open_, *self._waiting))
 
     def stop(self) -> None:
         """Send no more copies: there is a final response. A PRACK that is under way still fits."""
+        self._waiting.clear()
+        self._stop_repeating()
+
+    def _stop_repeating(self) -> None:
         self._open = None
         for timer in TIMERS:
             self._core.let_sleep(self._user, timer)
