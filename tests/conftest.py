@@ -15,6 +15,7 @@ SERVERS = {
     "sipp": "sip-tester",
     "baresip": "baresip-core",
     "kamailio": "kamailio",
+    "rtpengine": "rtpengine-daemon",
     "svwar": "sipvicious",
     "setpriv": "util-linux",
 }

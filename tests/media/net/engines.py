@@ -55,7 +55,7 @@ PYTHON = (*COMMAND[:-1], "ichat_gw.media.net.worker")
 KINDS = [
     pytest.param("python", id="python"),
     pytest.param("compiled", id="compiled", marks=pytest.mark.skipif(not is_built(), reason="not built")),
-    pytest.param("rtpengine", id="rtpengine"),
+    pytest.param("rtpengine", id="rtpengine", marks=pytest.mark.e2e),
 ]
 TICK = 0.02
 """Seconds between two packets of a party."""

@@ -18,9 +18,8 @@ An rtpengine is asked for a sign of life every few seconds. When it gives none, 
 seconds for it; then they are lost, as are those that it has forgotten when it is back.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TypeAlias
 
@@ -58,18 +57,16 @@ from ichat_gw.media.exchange import (
     CannotMeet,
     Circles,
     Exchange,
-    Party,
     Reach,
     Request,
     refusal,
 )
-from ichat_gw.media.negotiation import Address, Audio, NotAcceptable, both_talk
-from ichat_gw.media.relay_messages import Learning
-from ichat_gw.media.relay_session import learning_for
+from ichat_gw.media.negotiation import NotAcceptable
 from ichat_gw.media.rtpengine import ng
-from ichat_gw.media.rtpengine.descriptions import address_in, description, nowhere
+from ichat_gw.media.rtpengine.call import NgCall, NgParty
+from ichat_gw.media.rtpengine.descriptions import address_in
 from ichat_gw.media.rtpengine.nodes import Life, Nodes
-from ichat_gw.media.rtpengine.report import counters_in, heard
+from ichat_gw.media.rtpengine.report import counters_in
 from ichat_gw.media.rtpengine.transactions import Transactions
 from ichat_gw.media.sdp import InvalidSdp, address_type
 
@@ -107,7 +104,7 @@ class _Ping:
 class _Told:
     """Where the party of `call` is: the caller in an offer, the callee in an answer."""
 
-    call: "_Call"
+    call: NgCall
     side: Side
 
 
@@ -115,79 +112,26 @@ class _Told:
 class _Look:
     """The counters of `call`, for our own use."""
 
-    call: "_Call"
+    call: NgCall
 
 
 @dataclass(frozen=True, slots=True)
 class _Query:
     """The counters of the call with this handle, for somebody else."""
 
-    call: "_Call"
+    call: NgCall
     query: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Delete:
-    call: "_Call"
+    call: NgCall
 
 
 _What: TypeAlias = _Ping | _Told | _Look | _Query | _Delete
 
 
-# --- calls ------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Party(Party):
-    """A party, and what rtpengine knows of it."""
-
-    told: Audio | None = None
-    """With its address; None: it is nowhere."""
-    count: int = 0
-    """How many packets had come from it at the last look."""
-    heard: float | None = None
-    """When that number was first seen; None: nothing has come."""
-
-
-@dataclass(slots=True, eq=False)
-class _Call:
-    """The media of one call."""
-
-    handle: str
-    id: str
-    """Its name at rtpengine."""
-    node: int
-    exchange: Exchange[_Party]
-    established: bool = False
-    """Its first request has been met, so the bridge relies on it."""
-    queue: deque[Request] = field(default_factory=deque)
-    asked: Asked | None = None
-    """What is being met."""
-    telling: dict[Side, Audio | None] | None = None
-    """What rtpengine is being told of the parties; None: nothing is under way."""
-    families: dict[Side, str] = field(default_factory=dict)
-    wanted: Side | None = None
-    """Who gets ports by that."""
-    given: dict[Side, Address] = field(default_factory=dict)
-    """The ports that rtpengine has named."""
-    passed_over: set[int] = field(default_factory=set)
-    """Those that did not answer, or had no room."""
-    talking_since: float | None = None
-    """When both parties began to talk; None: one is on hold, or not described."""
-    closing: bool = False
-
-    @property
-    def parties(self) -> dict[Side, _Party]:
-        """Both ends of it."""
-        return self.exchange.parties
-
-    @property
-    def has_ports(self) -> bool:
-        """Whether anybody has been told of a port."""
-        return any(party.opened for party in self.parties.values())
-
-
-_Timer: TypeAlias = tuple[str, int] | _Call
+_Timer: TypeAlias = tuple[str, int] | NgCall
 
 
 class RtpEngine:
@@ -203,9 +147,9 @@ class RtpEngine:
         self._rng = rng
         self._prefix = f"{rng.getrandbits(48):012x}"
         self._nodes = Nodes(config.addresses)
-        self._calls: dict[str, _Call] = {}
-        self._open: set[_Call] = set()
-        self._circles: Circles[_Party] = Circles()
+        self._calls: dict[str, NgCall] = {}
+        self._open: set[NgCall] = set()
+        self._circles: Circles[NgParty] = Circles()
         self._last_session = 0
         self._out: list[EngineCommand] = []
         self._transactions: Transactions[_What] = Transactions(self._send, rng)
@@ -276,7 +220,7 @@ class RtpEngine:
             self._node_lost(node, "it does not answer", now)
         for timer in self._timers.due(now):
             match timer:
-                case _Call():
+                case NgCall():
                     self._look(timer, now)
                 case ("ping", node):
                     self._transactions.ask(node, ng.ping(), _Ping(), now)
@@ -310,15 +254,15 @@ class RtpEngine:
         call.queue.append(request)
         self._advance(call, now)
 
-    def _begin(self, handle: str, now: float) -> _Call:
+    def _begin(self, handle: str, now: float) -> NgCall:
         """A new call at the rtpengine that has least to do."""
         node = self._nodes.choose(now)
         if node is None:
             raise CannotMeet(Cause.NO_RESOURCES, f"no rtpengine answers, of {self._nodes}")
         self._last_session += 1
-        parties = {side: _Party() for side in Side}
+        parties = {side: NgParty() for side in Side}
         exchange = Exchange(parties, self._rng, self._reaches, self._config.filtered)
-        call = _Call(handle, f"{self._prefix}-{self._last_session}", node, exchange)
+        call = NgCall(handle, f"{self._prefix}-{self._last_session}", node, exchange)
         self._calls[handle] = call
         self._open.add(call)
         self._nodes[node].calls += 1
@@ -327,7 +271,7 @@ class RtpEngine:
     def _reaches(self, address: str, towards: str) -> bool:
         return address_type(self._reach.choose(towards, None)) == address_type(address)
 
-    def _advance(self, call: _Call, now: float) -> None:
+    def _advance(self, call: NgCall, now: float) -> None:
         """Meet what is asked of `call`, until something must be waited for."""
         while call.queue and call.telling is None and not call.closing:
             request = call.queue.popleft()
@@ -338,67 +282,28 @@ class RtpEngine:
                 if wanted is None and asked.audio is None:
                     self._meet(call, asked)
                 else:
-                    call.families = self._families(call, asked, wanted)
+                    call.choose_families(asked, wanted, self._reach.choose)
                     call.asked, call.wanted = asked, wanted
                     self._tell(call, now)
             except (CannotMeet, InvalidSdp, NotAcceptable) as error:
                 self._fail(call, request, error, now)
 
-    def _meet(self, call: _Call, asked: Asked) -> None:
+    def _meet(self, call: NgCall, asked: Asked) -> None:
         met = call.exchange.meet(asked)
         call.established = True
         self._out.append(ToCall(call.handle, MediaReady(asked.request.request, met.sdp)))
 
     # --- telling rtpengine --------------------------------------------------------------------------------
 
-    def _families(self, call: _Call, asked: Asked, wanted: Side | None) -> dict[Side, str]:
-        """Whether each party is given an IPv4 or an IPv6 address. Raises `CannotMeet`, `NotAcceptable`."""
-        families: dict[Side, str] = {}
-        if wanted is not None:
-            address = self._reach.choose(asked.towards, call.exchange.audio_of(wanted, asked))
-            families[wanted] = address_type(address)
-        for side, party in call.parties.items():
-            audio = call.exchange.audio_of(side, asked)
-            if party.opened and party.local is not None:
-                families[side] = address_type(party.local.address)
-            elif audio is not None and audio.rtp is not None:
-                families.setdefault(side, address_type(audio.rtp[0]))
-        # Of a party that nobody knows anything about, and that gets no ports yet, it does not matter.
-        for side in Side:
-            families.setdefault(side, families.get(side.other, "IP4"))
-        return families
-
-    def _tell(self, call: _Call, now: float) -> None:
+    def _tell(self, call: NgCall, now: float) -> None:
         """Say where both parties are, as it will be when what is asked is met."""
-        call.telling = {side: self._whereabouts(call, side) for side in Side}
+        call.begin_telling()
         self._tell_of(call, Side.CALLER, now)
 
-    def _whereabouts(self, call: _Call, side: Side) -> Audio | None:
-        """Where `side` is, and which way it talks; None: nowhere."""
-        party, asked = call.parties[side], call.asked
-        if asked is not None and isinstance(asked.request, MediaOffer):
-            return None
-        audio = party.audio if asked is None else call.exchange.audio_of(side, asked)
-        if audio is None:
-            return party.told
-        if audio.rtp is None:
-            # On hold without an address it stays where it was.
-            return party.told and replace(party.told, direction=audio.direction)
-        return audio
+    def _tell_of(self, call: NgCall, side: Side, now: float) -> None:
+        self._transactions.ask(call.node, call.request(side), _Told(call, side), now)
 
-    def _tell_of(self, call: _Call, side: Side, now: float) -> None:
-        assert call.telling is not None
-        audio, partner = call.telling[side], call.telling[side.other]
-        learning = Learning.NOTHING
-        text = nowhere(call.families[side])
-        if audio is not None and audio.rtp is not None:
-            text = description(audio, partner)
-            learning = learning_for(audio.rtp[0], call.parties[side].towards)
-        say = ng.offer if side is Side.CALLER else ng.answer
-        request = say(call.id, text, learning, call.families[side.other])
-        self._transactions.ask(call.node, request, _Told(call, side), now)
-
-    def _told(self, call: _Call, side: Side, reply: ng.Reply, now: float) -> None:
+    def _told(self, call: NgCall, side: Side, reply: ng.Reply, now: float) -> None:
         """It has heard where `side` is, and says where the other one is to send."""
         if reply.result != "ok":
             self._not_told(call, reply, now)
@@ -414,7 +319,7 @@ class RtpEngine:
         else:
             self._all_told(call, now)
 
-    def _all_told(self, call: _Call, now: float) -> None:
+    def _all_told(self, call: NgCall, now: float) -> None:
         """Both parties are where they are to be: the request that wanted it is met."""
         telling, call.telling = call.telling, None
         asked, call.asked = call.asked, None
@@ -422,23 +327,22 @@ class RtpEngine:
         if call.closing:
             self._delete(call, now)
             return
-        for side, party in call.parties.items():
-            if party.opened and party.local is not None and not self._is_at(call, side, party):
-                self._lose(call, f"{self._nodes[call.node].name} has forgotten the call", now, asked)
-                return
+        if not call.keeps_its_ports:
+            self._lose(call, f"{self._nodes[call.node].name} has forgotten the call", now, asked)
+            return
         if call.wanted is not None:
             self._give_ports(call, call.wanted)
-        for side, party in call.parties.items():
-            party.told = telling[side]
+        call.told(telling, now)
         if asked is not None:
             try:
                 self._meet(call, asked)
             except (CannotMeet, NotAcceptable) as error:
                 self._fail(call, asked.request, error, now)
-        self._expect(call, now)
+        if call not in self._timers and not call.closing:
+            self._timers.set(call, now + self._look_every)
         self._advance(call, now)
 
-    def _give_ports(self, call: _Call, side: Side) -> None:
+    def _give_ports(self, call: NgCall, side: Side) -> None:
         party, address = call.parties[side], call.given[side]
         if party.local is not None:
             self._circles.remove((party.local.address, party.local.port))
@@ -446,12 +350,7 @@ class RtpEngine:
         party.opened = True
         self._circles.add(address, call.exchange, side)
 
-    @staticmethod
-    def _is_at(call: _Call, side: Side, party: _Party) -> bool:
-        assert party.local is not None
-        return call.given[side] == (party.local.address, party.local.port)
-
-    def _not_told(self, call: _Call, reply: ng.Reply, now: float) -> None:
+    def _not_told(self, call: NgCall, reply: ng.Reply, now: float) -> None:
         """It refuses. Another may have room for a call that nobody has been told a port of."""
         name = self._nodes[call.node].name
         if reply.is_unknown_call and call.has_ports:
@@ -470,7 +369,7 @@ class RtpEngine:
             return
         self._cannot_tell(call, CannotMeet(Cause.MEDIA_FAILED, f"{name} refuses: {reply.reason}"), now)
 
-    def _tell_another(self, call: _Call, now: float) -> bool:
+    def _tell_another(self, call: NgCall, now: float) -> bool:
         """Begin the call anew at another rtpengine, if nobody knows of this one, and there is one."""
         if call.has_ports or call.closing:
             return False
@@ -484,7 +383,7 @@ class RtpEngine:
         self._tell(call, now)
         return True
 
-    def _cannot_tell(self, call: _Call, error: CannotMeet, now: float) -> None:
+    def _cannot_tell(self, call: NgCall, error: CannotMeet, now: float) -> None:
         """What is asked is refused, for rtpengine did not do its part."""
         asked, call.asked, call.telling = call.asked, None, None
         if call.closing:
@@ -501,7 +400,7 @@ class RtpEngine:
         if call is not None:
             self._close(call, now)
 
-    def _close(self, call: _Call, now: float) -> None:
+    def _close(self, call: NgCall, now: float) -> None:
         """The bridge has no more to do with this call."""
         del self._calls[call.handle]
         call.closing = True
@@ -511,10 +410,10 @@ class RtpEngine:
         if call.telling is None:
             self._delete(call, now)
 
-    def _delete(self, call: _Call, now: float) -> None:
+    def _delete(self, call: NgCall, now: float) -> None:
         self._transactions.ask(call.node, ng.delete(call.id), _Delete(call), now)
 
-    def _forget(self, call: _Call, counters: CallCounters | None) -> None:
+    def _forget(self, call: NgCall, counters: CallCounters | None) -> None:
         """Nothing of this call is open any more."""
         self._open.discard(call)
         self._nodes[call.node].calls -= 1
@@ -523,13 +422,13 @@ class RtpEngine:
                 self._circles.remove((party.local.address, party.local.port))
         self._out.append(MediaOver(call.handle, counters))
 
-    def _fail(self, call: _Call, request: Request, error: GatewayError, now: float) -> None:
+    def _fail(self, call: NgCall, request: Request, error: GatewayError, now: float) -> None:
         """What is asked of `call` cannot be met. Nobody relies on a call whose offer was refused."""
         self._out.append(ToCall(call.handle, refusal(request, error)))
         if not call.established:
             self._close(call, now)
 
-    def _lose(self, call: _Call, text: str, now: float, asked: Asked | None = None) -> None:
+    def _lose(self, call: NgCall, text: str, now: float, asked: Asked | None = None) -> None:
         """The media of `call` is gone for good."""
         lost = Ending(Cause.MEDIA_FAILED, text=text)
         asked = asked or call.asked
@@ -558,10 +457,10 @@ class RtpEngine:
             case _Look(call):
                 self._looked(call, reply, now)
             case _Query(call, query):
-                counters = counters_in(reply, self._silence(call, now))
+                counters = counters_in(reply, call.silence(now))
                 self._out.append(Statistics(call.handle, query, counters))
             case _Delete(call):
-                self._forget(call, counters_in(reply, self._silence(call, now)))
+                self._forget(call, counters_in(reply, call.silence(now)))
 
     def _given_up(self, node: int, what: _What, now: float) -> None:
         """There was no answer to this."""
@@ -605,26 +504,14 @@ class RtpEngine:
 
     # --- looking after calls ------------------------------------------------------------------------------
 
-    def _expect(self, call: _Call, now: float) -> None:
-        """Watch a call from its first description on, and note since when its parties talk."""
-        if call.closing:
-            return
-        if call not in self._timers:
-            self._timers.set(call, now + self._look_every)
-        caller, callee = (call.parties[side].told for side in Side)
-        if caller is None or not both_talk(caller, callee):
-            call.talking_since = None
-        elif call.talking_since is None:
-            call.talking_since = now
-
-    def _look(self, call: _Call, now: float) -> None:
+    def _look(self, call: NgCall, now: float) -> None:
         self._timers.clear(call)
         if call.telling is None:
             self._transactions.ask(call.node, ng.query(call.id), _Look(call), now)
         else:
             self._timers.set(call, now + self._look_every)
 
-    def _looked(self, call: _Call, reply: ng.Reply, now: float) -> None:
+    def _looked(self, call: NgCall, reply: ng.Reply, now: float) -> None:
         """What rtpengine has counted, or that it knows nothing of the call."""
         if call.closing:
             return
@@ -635,29 +522,14 @@ class RtpEngine:
         counters = counters_in(reply, dict.fromkeys(Side))
         if counters is None:
             return
-        for side, count in zip(Side, (heard(counters.caller), heard(counters.callee)), strict=True):
-            party = call.parties[side]
-            if count != party.count:
-                party.count, party.heard = count, now
-        self._end_silent(call, now)
-
-    def _end_silent(self, call: _Call, now: float) -> None:
-        timeout, since = self._config.media_timeout, call.talking_since
-        if not timeout or since is None:
-            return
-        for side, party in call.parties.items():
-            if now - max(since, party.heard or 0.0) >= timeout:
-                text = f"nothing from the {side.value} for {timeout:g} s"
-                lost = MediaLost(Ending(Cause.MEDIA_TIMEOUT, text=text))
-                self._out.append(ToCall(call.handle, lost))
-                call.talking_since = None
-                return
-
-    def _silence(self, call: _Call, now: float) -> dict[Side, float | None]:
-        """How long each party has been silent, as far as our looks tell."""
-        return {
-            side: None if party.heard is None else now - party.heard for side, party in call.parties.items()
-        }
+        call.note(counters, now)
+        timeout = self._config.media_timeout
+        if (side := call.silent(timeout, now)) is not None:
+            lost = MediaLost(
+                Ending(Cause.MEDIA_TIMEOUT, text=f"nothing from the {side.value} for {timeout:g} s")
+            )
+            self._out.append(ToCall(call.handle, lost))
+            call.talking_since = None
 
     def _ask_statistics(self, handle: str, query: int, now: float) -> None:
         call = self._calls.get(handle)

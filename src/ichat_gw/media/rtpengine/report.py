@@ -1,8 +1,8 @@
 """What rtpengine counts, as our counters.
 
 It counts what it takes in, not what it sends: what is sent to a party is taken to be what came from its
-partner. Packets from strangers are among the `packets` of a stream, and are its `errors`; their octets cannot be
-told from those of the party. Lost and late packets and jitter it does not tell.
+partner. Packets from strangers are among the `packets` of a stream, and are its `errors`; their octets cannot
+be told from those of the party. Lost and late packets and jitter it does not tell.
 """
 
 from ichat_gw.call.media import Side

@@ -1,0 +1,162 @@
+"""One call at an rtpengine: where its parties are, what rtpengine has been told of that, and who talks."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from ichat_gw.call.media import MediaOffer, Side
+from ichat_gw.media.engine import CallCounters
+from ichat_gw.media.exchange import Asked, Exchange, Party, Request
+from ichat_gw.media.negotiation import Address, Audio, both_talk
+from ichat_gw.media.relay_messages import Learning
+from ichat_gw.media.relay_session import learning_for
+from ichat_gw.media.rtpengine import ng
+from ichat_gw.media.rtpengine.descriptions import description, nowhere
+from ichat_gw.media.rtpengine.report import heard
+from ichat_gw.media.sdp import address_type
+
+
+@dataclass(slots=True)
+class NgParty(Party):
+    """A party, and what rtpengine knows of it."""
+
+    told: Audio | None = None
+    """With its address; None: it is nowhere."""
+    count: int = 0
+    """How many packets had come from it at the last look."""
+    heard: float | None = None
+    """When that number was first seen; None: nothing has come."""
+
+
+@dataclass(slots=True, eq=False)
+class NgCall:
+    """The media of one call."""
+
+    handle: str
+    id: str
+    """Its name at rtpengine."""
+    node: int
+    exchange: Exchange[NgParty]
+    established: bool = False
+    """Its first request has been met, so the bridge relies on it."""
+    queue: deque[Request] = field(default_factory=deque)
+    asked: Asked | None = None
+    """What is being met."""
+    wanted: Side | None = None
+    """Who gets ports by that."""
+    families: dict[Side, str] = field(default_factory=dict)
+    """Whether each party is given an IPv4 or an IPv6 address (`IP4`, `IP6`)."""
+    telling: dict[Side, Audio | None] | None = None
+    """What rtpengine is being told of the parties; None: nothing is under way."""
+    given: dict[Side, Address] = field(default_factory=dict)
+    """The ports that rtpengine has named."""
+    passed_over: set[int] = field(default_factory=set)
+    """Those that did not answer, or had no room."""
+    talking_since: float | None = None
+    """When both parties began to talk; None: one is on hold, or not described."""
+    closing: bool = False
+
+    @property
+    def parties(self) -> dict[Side, NgParty]:
+        """Both ends of it."""
+        return self.exchange.parties
+
+    @property
+    def has_ports(self) -> bool:
+        """Whether anybody has been told of a port."""
+        return any(party.opened for party in self.parties.values())
+
+    # --- telling rtpengine --------------------------------------------------------------------------------
+
+    def choose_families(
+        self, asked: Asked, wanted: Side | None, choose: Callable[[str, Audio | None], str]
+    ) -> None:
+        """Find out which kind of address each party needs when `asked` is met and `wanted` gets ports.
+
+        `choose` is that of `exchange.Reach`; raises what that raises.
+        """
+        families: dict[Side, str] = {}
+        if wanted is not None:
+            families[wanted] = address_type(choose(asked.towards, self.exchange.audio_of(wanted, asked)))
+        for side, party in self.parties.items():
+            audio = self.exchange.audio_of(side, asked)
+            if party.opened and party.local is not None:
+                families[side] = address_type(party.local.address)
+            elif audio is not None and audio.rtp is not None:
+                families.setdefault(side, address_type(audio.rtp[0]))
+        # Of a party that nobody knows anything about, and that gets no ports yet, it does not matter.
+        for side in Side:
+            families.setdefault(side, families.get(side.other, "IP4"))
+        self.families = families
+
+    def begin_telling(self) -> None:
+        """Rtpengine is to be told where both parties will be when what is asked is met."""
+        self.telling = {side: self._whereabouts(side) for side in Side}
+
+    def _whereabouts(self, side: Side) -> Audio | None:
+        """Where `side` is, and which way it talks; None: nowhere."""
+        party, asked = self.parties[side], self.asked
+        if asked is not None and isinstance(asked.request, MediaOffer):
+            return None
+        audio = party.audio if asked is None else self.exchange.audio_of(side, asked)
+        if audio is None:
+            return party.told
+        if audio.rtp is None:
+            # On hold without an address it stays where it was.
+            return party.told and replace(party.told, direction=audio.direction)
+        return audio
+
+    def request(self, side: Side) -> ng.Request:
+        """What rtpengine is told of `side`: an offer of the caller, an answer of the callee."""
+        assert self.telling is not None
+        audio, partner = self.telling[side], self.telling[side.other]
+        text, learning = nowhere(self.families[side]), Learning.NOTHING
+        if audio is not None and audio.rtp is not None:
+            text = description(audio, partner)
+            learning = learning_for(audio.rtp[0], self.parties[side].towards)
+        say = ng.offer if side is Side.CALLER else ng.answer
+        return say(self.id, text, learning, self.families[side.other])
+
+    @property
+    def keeps_its_ports(self) -> bool:
+        """Whether rtpengine names the same ports that the parties have been told."""
+        return all(
+            self.given[side] == (party.local.address, party.local.port)
+            for side, party in self.parties.items()
+            if party.opened and party.local is not None
+        )
+
+    def told(self, telling: dict[Side, Audio | None], now: float) -> None:
+        """Rtpengine knows that now."""
+        for side, party in self.parties.items():
+            party.told = telling[side]
+        caller, callee = (telling[side] for side in Side)
+        if caller is None or not both_talk(caller, callee):
+            self.talking_since = None
+        elif self.talking_since is None:
+            self.talking_since = now
+
+    # --- who talks ----------------------------------------------------------------------------------------
+
+    def note(self, counters: CallCounters, now: float) -> None:
+        """Rtpengine has counted this."""
+        for side, of_side in zip(Side, (counters.caller, counters.callee), strict=True):
+            party, count = self.parties[side], heard(of_side)
+            if count != party.count:
+                party.count, party.heard = count, now
+
+    def silent(self, timeout: float, now: float) -> Side | None:
+        """A party that has said nothing for so many seconds while both talk; 0: for ever."""
+        since = self.talking_since
+        if not timeout or since is None:
+            return None
+        for side, party in self.parties.items():
+            if now - max(since, party.heard or 0.0) >= timeout:
+                return side
+        return None
+
+    def silence(self, now: float) -> dict[Side, float | None]:
+        """How long each party has been silent, in seconds, as far as our looks tell."""
+        return {
+            side: None if party.heard is None else now - party.heard for side, party in self.parties.items()
+        }
