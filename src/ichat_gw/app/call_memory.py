@@ -1,0 +1,171 @@
+"""What outlives a call: its record and its trace, on disk where the settings say so.
+
+The gateway hands over what is to be kept and goes on; a task writes it a moment later, many calls in one
+transaction, in a thread of its own. So a disk that is slow, full or locked delays nobody. What cannot be
+written is tried again until there is too much of it; then the oldest is given up, and the log says how much.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from ichat_gw.config.table import Settings
+from ichat_gw.ops.database import DatabaseError
+from ichat_gw.ops.logging import get_logger
+from ichat_gw.ops.records import CallRecord, MemoryRecords, Records
+from ichat_gw.ops.records_file import FileRecords
+from ichat_gw.ops.trace import CallTrace, Journal, TraceBook
+from ichat_gw.ops.trace_file import TraceFile
+
+WRITE_SECONDS = 0.25
+"""From the end of a call until it is written; what ends meanwhile goes into the same transaction."""
+AGAIN_SECONDS = 10.0
+"""Until what could not be written is tried again."""
+FORGET_SECONDS = 3600.0
+"""How often records are looked through for those that are too old."""
+MOST_UNWRITTEN = 10_000
+"""Records that wait for a disk; of traces a tenth."""
+MOST_ENTRIES = 5_000
+"""Entries that one call may have in its trace."""
+_DAY = 86_400.0
+
+T = TypeVar("T")
+
+log = get_logger(__name__)
+
+
+class CallMemory:
+    """The records and traces of a gateway with these settings. Raises nothing: what fails is logged."""
+
+    def __init__(self, settings: Settings, wall_clock: Callable[[], float] = time.time) -> None:
+        entries = MOST_ENTRIES if settings.trace_calls else 0
+        self.book = TraceBook(settings.trace_calls, settings.trace_memory * 2**20, entries)
+        self.records: Records = MemoryRecords()
+        self._traces: TraceFile | None = None
+        self._days = settings.call_record_days
+        self._wall_clock = wall_clock
+        self._new_records: deque[CallRecord] = deque(maxlen=MOST_UNWRITTEN)
+        self._new_traces: deque[Journal] = deque(maxlen=MOST_UNWRITTEN // 10)
+        self._given_up = 0
+        self._failing: set[str] = set()
+        self._wanted = asyncio.Event()
+        if self._days:
+            database = settings.call_record_database
+            self.records = _opened(lambda: FileRecords(database), "CallRecordDatabase") or self.records
+        path = settings.trace_file
+        if path is not None and settings.trace_calls:
+            size = settings.trace_file_size * 2**20
+            self._traces = _opened(lambda: TraceFile(path, size), "TraceFile")
+
+    def keep(self, record: CallRecord) -> None:
+        """A call is over."""
+        if isinstance(self.records, MemoryRecords):
+            self.records.add([record])
+            return
+        self._given_up += len(self._new_records) == MOST_UNWRITTEN
+        self._new_records.append(record)
+        self._wanted.set()
+
+    def keep_trace(self, journal: Journal) -> None:
+        """Nothing more will come of a call that is over."""
+        if self._traces is not None:
+            self._new_traces.append(journal)
+            self._wanted.set()
+
+    async def find_trace(self, call: str) -> CallTrace | None:
+        """The trace of a call, from memory or from the file."""
+        if (journal := self.book.find(call)) is not None:
+            return journal.trace()
+        traces = self._traces
+        if traces is None:
+            return None
+        try:
+            return await asyncio.to_thread(traces.find, call)
+        except DatabaseError as error:
+            log.err("trace cannot be read", text=str(error))
+            return None
+
+    async def run(self) -> None:
+        """Write what is to be kept, until cancelled; `close` writes the rest."""
+        forget_at = 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            if self._days and loop.time() >= forget_at:
+                await asyncio.to_thread(self._forget)
+                forget_at = loop.time() + FORGET_SECONDS
+            try:
+                await asyncio.wait_for(
+                    self._wanted.wait(), max(0.0, forget_at - loop.time()) or FORGET_SECONDS
+                )
+            except TimeoutError:
+                continue
+            await asyncio.sleep(WRITE_SECONDS)
+            self._wanted.clear()
+            if not await asyncio.to_thread(self._write):
+                await asyncio.sleep(AGAIN_SECONDS)
+                self._wanted.set()
+
+    def close(self) -> None:
+        """Write what is left and close the files."""
+        self._write()
+        self.records.close()
+        if self._traces is not None:
+            self._traces.close()
+
+    # --- in a thread --------------------------------------------------------------------------------------
+
+    def _write(self) -> bool:
+        records, traces = _taken(self._new_records), _taken(self._new_traces)
+        written = self._written("call records", records, self.records.add)
+        if not written:
+            self._new_records.extendleft(reversed(records))
+        if self._traces is not None:
+            add = self._traces.add
+            if not self._written("traces", traces, lambda some: add([each.trace() for each in some])):
+                self._new_traces.extendleft(reversed(traces))
+                written = False
+        return written
+
+    def _written(self, what: str, some: Sequence[T], write: Callable[[Sequence[T]], None]) -> bool:
+        if not some:
+            return True
+        try:
+            write(some)
+        except DatabaseError as error:
+            if what not in self._failing:
+                self._failing.add(what)
+                log.err(f"{what} cannot be written", waiting=len(some), text=str(error))
+            return False
+        if what in self._failing:
+            self._failing.remove(what)
+            log.info(f"{what} are written again", written=len(some), given_up=self._given_up)
+            self._given_up = 0
+        return True
+
+    def _forget(self) -> None:
+        try:
+            gone = self.records.forget(self._wall_clock() - self._days * _DAY)
+        except DatabaseError as error:
+            log.err("old call records cannot be removed", text=str(error))
+            return
+        if gone:
+            log.info("old call records removed", records=gone, days=self._days)
+
+
+def _taken(waiting: deque[T]) -> list[T]:
+    """All that waits, and it waits no more."""
+    taken: list[T] = []
+    while waiting:
+        taken.append(waiting.popleft())
+    return taken
+
+
+def _opened(make: Callable[[], T], setting: str) -> T | None:
+    """What `make` makes; None, and a line in the log, when the file cannot be used."""
+    try:
+        return make()
+    except DatabaseError as error:
+        log.err(f"{setting} cannot be used: calls are remembered in memory alone", text=str(error))
+        return None
