@@ -6,16 +6,14 @@ When standard input ends, so does the process: it never outlives its parent, how
 ignored: on a terminal it is the parent that decides.
 
 The loop is level-triggered with one `recvfrom_into` per event, on unconnected sockets with small
-buffers; what a descriptor needs is bound to it beforehand. RTP from the accepted source that goes on where its
-last packet was, with the same payload type and gaps at most, takes the short cut in `run`; everything else is
-judged by `Gate.route`. No datagram whatever makes the worker raise.
+buffers; what a descriptor needs is bound to it beforehand. RTP from the accepted source that goes on where
+its last packet was, with the same payload type and gaps at most, takes the short cut in `run`; everything else
+is judged by `Gate.route`. No datagram whatever makes the worker raise.
 """
 
 import contextlib
 import errno
 import os
-import resource
-import select
 import signal
 import socket
 import sys
@@ -28,6 +26,7 @@ from typing import TypeAlias
 from ichat_gw.call.media import Side
 from ichat_gw.clock import Timers
 from ichat_gw.media.gate import Gate, Source
+from ichat_gw.media.net.poll import IN, OUT, Pipe, do_not_block, new_poll
 from ichat_gw.media.relay_messages import (
     Adjust,
     BindFault,
@@ -80,14 +79,15 @@ class Worker:
 
     def __init__(self, orders: int, replies: int) -> None:
         """`orders` and `replies` are file descriptors; both are made non-blocking."""
-        self._orders = orders
+        self._orders = Pipe(orders)
         self._replies = replies
+        do_not_block(replies)
         self._cutter = FrameCutter()
         self._unwritten = bytearray()
         self._sessions: dict[int, RelaySession] = {}
         self._sockets: dict[Gate, socket.socket] = {}
-        self._poll = select.epoll()
-        self._bound: list[_Bound | None] = [None] * (max(orders, replies) + 1)
+        self._poll = new_poll()
+        self._bound: list[_Bound | None] = [None] * (max(self._orders.fileno(), replies) + 1)
         """By descriptor, the sockets of calls; None: it is not one."""
         self._pipes: dict[int, Callable[[], None]] = {}
         """By descriptor, what is to be done when a pipe is ready."""
@@ -95,9 +95,7 @@ class Worker:
         self._rng = SystemRandom()
         self._timers: Timers[tuple[int, Side]] = Timers()
         """Parties whose silence must be looked at."""
-        for descriptor in (orders, replies):
-            os.set_blocking(descriptor, False)
-        self._watch(orders, select.EPOLLIN, self._read_orders)
+        self._watch(self._orders.fileno(), IN, self._read_orders)
 
     def run(self) -> None:
         """Serve until the orders end. Raises `InvalidFrame` when they are not orders."""
@@ -165,6 +163,7 @@ class Worker:
                 self._shut(session, side)
         self._sessions.clear()
         self._poll.close()
+        self._orders.close()
 
     def _watch(self, pipe: int, events: int, then: Callable[[], None]) -> None:
         self._poll.register(pipe, events)
@@ -259,7 +258,7 @@ class Worker:
             for kind, number in ((Kind.RTP, port), (Kind.RTCP, port + 1)):
                 gate = session.gate(side, kind)
                 self._sockets[gate] = sock = _bind(address, number)
-                self._poll.register(sock, select.EPOLLIN)
+                self._poll.register(sock.fileno(), IN)
                 self._prepare(session, gate)
                 self._prepare(session, gate.opposite)
         except OSError:
@@ -290,7 +289,7 @@ class Worker:
 
     def _read_orders(self) -> None:
         try:
-            chunk = os.read(self._orders, 65_536)
+            chunk = self._orders.read()
         except BlockingIOError:
             return
         if not chunk:
@@ -354,7 +353,7 @@ class Worker:
         if not waiting:
             self._write()
             if self._unwritten:
-                self._watch(self._replies, select.EPOLLOUT, self._write_rest)
+                self._watch(self._replies, OUT, self._write_rest)
 
     def _write(self) -> None:
         try:
@@ -417,7 +416,11 @@ def _counters(session: RelaySession | None, now: float) -> tuple[PartyCounters, 
 
 
 def _raise_descriptor_limit() -> int:
-    """Allow as many descriptors as we may; a call needs four. Returns how many that is."""
+    """Allow as many descriptors as we may; a call needs four. Returns how many that is, 0 for no limit."""
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return 0
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
