@@ -4,7 +4,22 @@ import pytest
 from pydantic import SecretStr
 
 from ichat_gw.call.cause import Cause, Ending
-from ichat_gw.call.leg import Answer, Answered, Confirmed, EarlyAnswered, End, Party, Place, Rang, Refused
+from ichat_gw.call.leg import (
+    AcceptTransfer,
+    Answer,
+    Answered,
+    Confirmed,
+    EarlyAnswered,
+    End,
+    Info,
+    InfoAnswered,
+    Party,
+    Place,
+    Rang,
+    Refused,
+    TransferAsked,
+    TransferProgress,
+)
 from ichat_gw.config.credentials import SipCredentials
 from ichat_gw.sip.authentication import Trust
 from ichat_gw.sip.events import StartRegistration
@@ -249,6 +264,96 @@ def test_who_called_us_gets_nothing(proxy: str | None) -> None:
         asks(phone, bye, "n1", status=status, realm="example.com")
     phone.silent()
     ladder.ends_empty(session)
+
+
+def talking() -> tuple[Ladder, Peer, int]:
+    """A call through the proxy, which stays in between, is up."""
+    ladder, proxy, session = calling()
+    invite = proxy.gets_request("INVITE")
+    proxy.answers(invite, 200, sdp=sdp("answer"), Allow="INVITE, INFO, NOTIFY, REFER")
+    proxy.gets("ACK")
+    ladder.hears(session, Answered(sdp("answer")))
+    return ladder, proxy, session
+
+
+def test_an_info_that_a_password_is_asked_for() -> None:
+    ladder, proxy, session = talking()
+    ladder.tell(session, Info(1, "INFO", "application/dtmf-relay", b"Signal=5"))
+    first = proxy.gets_request("INFO")
+    asked(proxy, first)
+    second = proxy.gets_request("INFO")
+    assert is_right(second)
+    assert (second.body, second.cseq.number) == (b"Signal=5", first.cseq.number + 1)
+    ladder.hears_nothing()
+    proxy.answers(second, 200)
+    ladder.hears(session, InfoAnswered(1, 200))
+    ladder.tell(session, HANG_UP)
+    bye = proxy.gets_request("BYE")
+    assert bye.cseq.number == second.cseq.number + 1
+    proxy.answers(bye, 200)
+    ladder.ends_empty(session)
+
+
+def test_an_info_whose_password_is_wrong() -> None:
+    ladder, proxy, session = talking()
+    ladder.tell(session, Info(1, "INFO", "", b""))
+    asked(proxy, proxy.gets_request("INFO"), "n1")
+    asked(proxy, proxy.gets_request("INFO"), "n2")
+    proxy.silent()
+    ladder.hears(session, InfoAnswered(1, 500))
+
+
+def test_a_notify_that_a_password_is_asked_for() -> None:
+    ladder, proxy, session = talking()
+    proxy.sends("REFER", Refer_To="<sip:carol@192.0.2.30>")
+    ladder.hears(session, TransferAsked("sip:carol@192.0.2.30"))
+    ladder.tell(session, AcceptTransfer())
+    proxy.gets(202)
+    asked(proxy, proxy.gets_request("NOTIFY"))
+    second = proxy.gets_request("NOTIFY")
+    assert is_right(second)
+    # What comes meanwhile waits for its answer.
+    ladder.tell(session, TransferProgress(180))
+    proxy.silent()
+    proxy.answers(second, 200)
+    third = proxy.gets_request("NOTIFY")
+    assert third.body == b"SIP/2.0 180 Ringing\r\n"
+    proxy.answers(third, 100)
+    asked(proxy, third, "n2")
+    asked(proxy, proxy.gets_request("NOTIFY"), "n3")  # not stale: the password is wrong by now
+    ladder.tell(session, TransferProgress(200))
+    proxy.silent()
+
+
+def test_a_late_answer_to_a_notify_of_a_call_that_is_over() -> None:
+    ladder, proxy, session = talking()
+    proxy.sends("REFER", Refer_To="<sip:carol@192.0.2.30>")
+    ladder.hears(session, TransferAsked("sip:carol@192.0.2.30"))
+    ladder.tell(session, AcceptTransfer())
+    proxy.gets(202)
+    first = proxy.gets_request("NOTIFY")
+    ladder.tell(session, TransferProgress(200))
+    ladder.tell(session, HANG_UP)
+    proxy.answers(proxy.gets_request("NOTIFY"), 200)
+    proxy.answers(first, 200)
+    proxy.answers(proxy.gets_request("BYE"), 200)
+    ladder.ends_empty(session)
+
+
+def test_who_called_us_gets_no_password_for_info_either() -> None:
+    ladder = Ladder(UserAgentConfig(trust=TRUST))
+    phone = ladder.phone()
+    phone.sends("INVITE", sdp=sdp("offer"), Allow="INFO")
+    session = ladder.call()
+    ladder.tell(session, Answer(sdp("answer")))
+    phone.gets(100)
+    phone.gets(200)
+    phone.sends("ACK")
+    ladder.hears(session, Confirmed())
+    ladder.tell(session, Info(1, "INFO", "", b""))
+    asks(phone, phone.gets_request("INFO"), "n1", status=407)
+    phone.silent()
+    ladder.hears(session, InfoAnswered(1, 500))
 
 
 def test_a_bye_to_a_dialog_that_is_not_ours() -> None:

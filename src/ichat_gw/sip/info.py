@@ -9,6 +9,7 @@ COMPAT iChat: its MESSAGE is a keep-alive ping and answered at once; nobody is t
 from ichat_gw.addressing.sip_grammar import InvalidSyntax
 from ichat_gw.call.leg import Info, InfoAnswered
 from ichat_gw.errors import GatewayError
+from ichat_gw.sip.authentication import CHALLENGES
 from ichat_gw.sip.core import Core, TransactionUser
 from ichat_gw.sip.dialog import Dialog
 from ichat_gw.sip.events import Flow
@@ -118,8 +119,13 @@ class InfoExchange(TransactionUser):
             self._ours[transaction] = info.number
 
     def told(self, transaction: Transaction, response: Response) -> None:
-        """Hear the answer to ours."""
-        if response.status >= 200:
+        """Hear the answer to ours; one that asks for a password may get it."""
+        again = None
+        if response.status in CHALLENGES and transaction in self._ours:
+            again = self._session.challenged(transaction, response, self)
+        if again is not None:
+            self._ours[again] = self._ours.pop(transaction)
+        elif response.status >= 200:
             status = response.status
             self._say_answer(transaction, 500 if status in _OURS or 300 <= status < 400 else status)
 

@@ -34,7 +34,7 @@ from ichat_gw.call.leg import (
 )
 from ichat_gw.errors import GatewayError
 from ichat_gw.sip.authentication import CHALLENGES, Authentication, Unanswerable
-from ichat_gw.sip.core import Core
+from ichat_gw.sip.core import Core, TransactionUser
 from ichat_gw.sip.dialog import Dialog, contact_uri
 from ichat_gw.sip.early_dialog import EarlyDialog
 from ichat_gw.sip.events import Flow, Resolved, SessionId
@@ -231,7 +231,7 @@ class ClientSession(Session):
         if transaction is not self._invite:
             again = None
             if response.status in CHALLENGES:
-                again = self._challenged_inside(transaction, response)
+                again = self.challenged(transaction, response, self)
             if self._usage is not None and again is None:
                 self._usage.told(transaction, response)
             elif self._usage is not None and again is not None:
@@ -258,15 +258,20 @@ class ClientSession(Session):
         except GatewayError as error:
             self._target_failed(Ending.from_status(response.status, str(error)))
 
-    def _challenged_inside(self, transaction: Transaction, response: Response) -> Transaction | None:
+    def challenged(
+        self, transaction: Transaction, response: Response, user: TransactionUser
+    ) -> Transaction | None:
         """Send a request in the dialog again; None if it may not be."""
         branch = self._branches.get(transaction.request.to.tag or "")
         if branch is None or transaction.request.method == "CANCEL":
             return None
+        if not any(name in transaction.request.headers for name in ("Authorization", "Proxy-Authorization")):
+            # Asked for the first time for this request, though perhaps not in this call.
+            self._authentication.begin()
         with suppress(GatewayError):
             request = self._signed(transaction, response, branch.dialog.local_seq + 1)
             branch.dialog.next_number()
-            return self.core.begin(self, request, transaction.flow)
+            return self.core.begin(user, request, transaction.flow)
         return None
 
     def _signed(self, transaction: Transaction, response: Response, number: int) -> Request:

@@ -12,6 +12,7 @@ from enum import Enum
 
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import TransferAsked
+from ichat_gw.sip.authentication import CHALLENGES
 from ichat_gw.sip.core import Core, TransactionUser
 from ichat_gw.sip.dialog import Dialog
 from ichat_gw.sip.events import Flow
@@ -104,8 +105,15 @@ class Referral(TransactionUser):
             self._tell(self._last_status)
 
     def told(self, transaction: Transaction, response: Response) -> None:
-        """Hear the answer to a NOTIFY."""
-        if response.status >= 200 and transaction is self._notifying:
+        """Hear the answer to a NOTIFY; one that asks for a password may get it."""
+        if response.status < 200 or transaction is not self._notifying:
+            return
+        again = None
+        if response.status in CHALLENGES:
+            again = self._session.challenged(transaction, response, self)
+        if again is not None:
+            self._notifying = again
+        else:
             self._notified(good=response.status < 300)
 
     def failed(self, transaction: Transaction, status: int, text: str) -> None:

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from ichat_gw.call.leg import Ended, LegCommand, LegEvent, Refused
 from ichat_gw.sip.core import Core, TransactionUser
 from ichat_gw.sip.events import FromSession, SessionGone, SessionId
-from ichat_gw.sip.message import Request
+from ichat_gw.sip.message import Request, Response
 from ichat_gw.sip.transaction import Transaction
 
 
@@ -50,6 +50,15 @@ class Session(TransactionUser, ABC):
 
     def cancelled(self, transaction: Transaction, cancel: Request) -> None:
         """Hear that a CANCEL came for a request of this session; it has been answered."""
+
+    def challenged(
+        self, transaction: Transaction, response: Response, user: TransactionUser
+    ) -> Transaction | None:
+        """Send a request of `user` in the dialog again, with the password that the response asks for.
+
+        None: it may not have one. Only who calls has credentials for whom it calls.
+        """
+        return None
 
     def has_sent(self, invite: Request) -> bool:
         """Tell whether this INVITE, which bears our tag in From, goes where we sent it."""
