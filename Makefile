@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 BIN := $(dir $(PYTHON))
 
-.PHONY: check test soak bench lock docs
+.PHONY: check test soak bench lock docs sanitize
 
 check: ## format, lint, types, walls between the rooms
 	$(BIN)ruff format --check src tests bench fuzz
@@ -18,6 +18,9 @@ soak: ## an hour of random deaths in random calls (CHAOS_SECONDS for each XMPP s
 
 bench: ## our own delay and CPU, each beside a reference measured in the same run
 	PYTHONPATH=tests $(PYTHON) -m bench
+
+sanitize: ## the relay's compiled loop under the sanitizers of gcc
+	$(PYTHON) -m tests.media.net.sanitized
 
 fuzz: ## what reads bytes that anybody can send, a minute for each target
 	for target in sip_message sip_stream sdp rtp ng stanzas blob ipc configuration; do \

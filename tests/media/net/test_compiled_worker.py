@@ -2,7 +2,10 @@
 
 import os
 import select
+import shutil
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -128,3 +131,14 @@ def test_only_the_next_packet_of_the_accepted_source_takes_the_short_cut() -> No
     for end in ends:
         os.close(end)
     poll.close()
+
+
+@pytest.mark.e2e
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
+def test_nothing_is_overrun_or_undefined() -> None:
+    """What any bytes do, once more under the sanitizers of gcc; `make sanitize` plays all tests so."""
+    command = [sys.executable, "-m", "tests.media.net.sanitized", "tests/media/net/test_worker.py"]
+    chosen = "compiled and (whatever or agree or ten_times or moves)"
+    done = subprocess.run([*command, "-k", chosen], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 passed" in done.stdout

@@ -14,6 +14,7 @@ from random import Random
 import pytest
 
 from ichat_gw.call.media import Side
+from ichat_gw.media.gate import Gate, Source
 from ichat_gw.media.net import worker as module
 from ichat_gw.media.net.compiled_worker import CompiledWorker, is_built
 from ichat_gw.media.net.worker import Worker
@@ -313,6 +314,76 @@ def test_rtcp_mux(worker: LoopbackWorker, call: Call) -> None:
     assert call.bob.take() == (rtcp(), call.to_bob)
     call.bob.send(rtcp(), call.to_bob)
     assert call.alice_rtcp.take() == (rtcp(), call.to_alice + 1)
+
+
+# --- strangers, and bytes that are no media ---------------------------------------------------------------
+
+
+def test_a_flood_at_ten_times_the_rate_costs_the_parties_nothing(
+    worker: LoopbackWorker, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On every port, before the call and during it. The compiled loop bothers Python with none of it."""
+    judged: list[bytes] = []
+    judge = worker.worker._judge
+
+    def count(session: RelaySession, gate: Gate, packet: memoryview, source: Source, now: float) -> None:
+        judged.append(bytes(packet))
+        judge(session, gate, packet, source, now)
+
+    monkeypatch.setattr(worker.worker, "_judge", count)
+    ports = [call.to_alice, call.to_alice + 1, call.to_bob, call.to_bob + 1]
+    flood = [rtp(666), rtcp(), b"hello", bytes(12), rtp(666, 96)]
+
+    def burst() -> None:
+        for port in ports:
+            for packet in flood * 2:
+                call.mallory.send(packet, port)
+
+    burst()
+    worker.settled(40)
+    call.describe()
+    for number in range(50):
+        burst()
+        call.alice.send(rtp(number), call.to_alice)
+        assert call.bob.take() == (rtp(number), call.to_bob)
+        call.bob.send(rtp(number), call.to_bob)
+        assert call.alice.take() == (rtp(number), call.to_alice)
+    parties = worker.settled(40 + 50 * 42)
+    for each in parties:
+        assert (each.received, each.sent, each.lost, each.late) == (50, 50, 0, 0)
+        # Neither RTP nor RTCP, or RTP at the port for RTCP: 4 and 8 of the 10 in a burst.
+        assert (each.malformed, each.strangers, each.early) == (51 * 12, 50 * 8, 8)
+        assert each.stranger == call.mallory.address
+    parties_alone = [call.alice, call.alice_rtcp, call.bob, call.bob_rtcp, call.mallory]
+    assert [party.waiting() for party in parties_alone] == [0] * 5
+    if isinstance(worker.worker, CompiledWorker):
+        assert judged == [rtp(0), rtp(0)]
+
+
+def test_no_bytes_whatever_disturb_a_call(worker: LoopbackWorker, call: Call) -> None:
+    """From a party's own sockets and from a stranger's, to every port; then the call goes on."""
+    rng = Random(7)
+    call.describe()
+    ports = [call.to_alice, call.to_alice + 1, call.to_bob, call.to_bob + 1]
+    sent = 0
+    for sent in range(1, 1_001):
+        start = bytes([rng.choice([0x80, 0x80, 0x90, 0x8F, 0x9F, rng.randrange(256)])])
+        kind = bytes([rng.choice([0, 101, 200, 201, 202, 205, rng.randrange(256)])])
+        size = rng.choice(
+            [0, 1, 2, 6, 10, 26, 60, rng.randrange(MAX_PACKET), MAX_PACKET - 2, MAX_PACKET, 2_500]
+        )
+        packet = (start + kind + rng.randbytes(size))[: max(size, 1) + rng.randrange(2)]
+        sender = rng.choice([call.alice, call.alice_rtcp, call.bob, call.bob_rtcp, call.mallory])
+        sender.send(packet, rng.choice(ports))
+        if sent % 5 == 0:
+            worker.settled(sent)
+    for party in (call.alice, call.alice_rtcp, call.bob, call.bob_rtcp):
+        party.waiting()
+    call.alice.send(rtp(1), call.to_alice)
+    assert call.bob.take()[0][12:] == rtp(1)[12:]
+    assert call.mallory.waiting() == 0
+    caller, callee = worker.settled(sent + 1)
+    assert min(caller.strangers, callee.strangers, caller.malformed, callee.malformed) > 0
 
 
 # --- the short cut does what the rules do -----------------------------------------------------------------

@@ -7,8 +7,8 @@ ignored: on a terminal it is the parent that decides.
 
 The loop is level-triggered with one `recvfrom_into` per event, on unconnected sockets with small
 buffers; what a descriptor needs is bound to it beforehand. RTP from the accepted source that goes on where
-its last packet was, with the same payload type and gaps at most, takes the short cut in `run`; everything else
-is judged by `Gate.route`. No datagram whatever makes the worker raise.
+its last packet was, with the same payload type and gaps at most, takes the short cut in `run`; all else is
+judged by `Gate.route`. No datagram whatever makes the worker raise.
 """
 
 import contextlib
