@@ -312,7 +312,7 @@ class View:
     # --- time ---------------------------------------------------------------------------------------------
 
     def tick(self, at: float, *, looked_at: bool) -> list[StatisticsAsked]:
-        """To be called about every two seconds: measure for the charts.
+        """To be called about every second: measure for the charts.
 
         `looked_at`: somebody reads the page, and wants the counters of live calls newer than the traces ask
         for them; returns what the gateway is to be asked.

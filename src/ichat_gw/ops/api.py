@@ -478,7 +478,7 @@ ROUTES = (
 
 EVENTS = (
     ("status", Status, "each time something of it changes, at most twice a second"),
-    ("calls", Calls, "each time a call begins, ends or changes, and every two seconds while there are calls"),
+    ("calls", Calls, "each time a call begins, ends or changes, and every second while there are calls"),
     ("users", Status, "each time somebody comes, goes, or is registered; `/users` says who"),
     ("record", CallRecord, "when a call has ended"),
     ("series", SeriesPoint, "each time an interval is over"),

@@ -1,7 +1,7 @@
 """The status page of a running gateway: its view, its HTTP server, and the clock that both need.
 
 `StatusPage` is what `ichat_gw.app.serve` sees of this room. It shows the view what happens, and has a task of
-its own: every half a second it tells who listens what has changed, every two it measures for the charts.
+its own: every half a second it tells who listens what has changed, every second it measures for the charts.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ from ichat_gw.ops.setting_values import setting_values
 from ichat_gw.ops.trace import CallTrace, TraceBook
 
 TELL_SECONDS = 0.5
-TICKS = 4
+TICKS = 2
 """Of these until the next measurement."""
 MOST_IN_CSV = 10_000
 """Records that one table has at most."""

@@ -163,7 +163,7 @@ def facts(pairs: Iterable[tuple[str, object]]) -> Html:
 def section(name: str, title: str, *parts: object) -> Html:
     """A part of a page with a title of its own."""
     return fill(
-        '<section aria-labelledby="{name}-title"><h2 id="{name}-title">{title}</h2>{parts}</section>',
+        '<section id="{name}"><h2>{title}</h2>{parts}</section>',
         name=name,
         title=title,
         parts=joined(parts),

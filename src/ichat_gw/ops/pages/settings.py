@@ -11,7 +11,7 @@ _LEAD = """\
 <p>From <code>{file}</code>, read at {loaded}. What is not a default is bold.</p>
 <div class="reload" id="reload">
 <button type="button" data-post="/api/v1/reload" hidden>Read the file again</button>
-<noscript><p class="quiet">To read the file again: <code>ichat-gw reload</code></p></noscript>
+<p class="quiet without-script">To read the file again: <code>ichat-gw reload</code></p>
 <p role="status" class="reply"></p>
 </div>
 """

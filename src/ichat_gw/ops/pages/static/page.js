@@ -119,6 +119,7 @@ function listen() {
 
 function reveal() {
   for (const button of document.querySelectorAll("button[data-post]")) button.hidden = false;
+  for (const words of document.querySelectorAll(".without-script")) words.hidden = true;
 }
 
 function sentences(reply) {
