@@ -324,6 +324,7 @@ class RtpEngine:
         telling, call.telling = call.telling, None
         asked, call.asked = call.asked, None
         assert telling is not None
+        assert asked is not None
         if call.closing:
             self._delete(call, now)
             return
@@ -333,11 +334,10 @@ class RtpEngine:
         if call.wanted is not None:
             self._give_ports(call, call.wanted)
         call.told(telling, now)
-        if asked is not None:
-            try:
-                self._meet(call, asked)
-            except (CannotMeet, NotAcceptable) as error:
-                self._fail(call, asked.request, error, now)
+        try:
+            self._meet(call, asked)
+        except (CannotMeet, NotAcceptable) as error:
+            self._fail(call, asked.request, error, now)
         if call not in self._timers and not call.closing:
             self._timers.set(call, now + self._look_every)
         self._advance(call, now)
@@ -389,8 +389,8 @@ class RtpEngine:
         if call.closing:
             self._delete(call, now)
             return
-        if asked is not None:
-            self._fail(call, asked.request, error, now)
+        assert asked is not None
+        self._fail(call, asked.request, error, now)
         self._advance(call, now)
 
     # --- the end, and failures ----------------------------------------------------------------------------
@@ -472,7 +472,8 @@ class RtpEngine:
                     text = f"{self._nodes[node].name} does not answer"
                     self._cannot_tell(call, CannotMeet(Cause.MEDIA_FAILED, text), now)
             case _Look(call):
-                self._timers.set(call, now + self._look_every)
+                if not call.closing:
+                    self._timers.set(call, now + self._look_every)
             case _Query(call, query):
                 self._out.append(Statistics(call.handle, query, None))
             case _Delete(call):
@@ -493,8 +494,7 @@ class RtpEngine:
             self._out.append(PartChanged(self._nodes[node].name, False, text))
         for what in self._transactions.give_up(node):
             self._given_up(node, what, now)
-        if ("ping", node) not in self._timers:
-            self._timers.set(("ping", node), now + PING_AGAIN)
+        self._timers.set(("ping", node), now + PING_AGAIN)
 
     def _lose_calls(self, node: int, now: float) -> None:
         """Those on an rtpengine that stays away."""
