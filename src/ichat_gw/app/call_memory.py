@@ -40,8 +40,8 @@ class CallMemory:
     """The records and traces of a gateway with these settings. Raises nothing: what fails is logged."""
 
     def __init__(self, settings: Settings, wall_clock: Callable[[], float] = time.time) -> None:
-        entries = MOST_ENTRIES if settings.trace_calls else 0
-        self.book = TraceBook(settings.trace_calls, settings.trace_memory * 2**20, entries)
+        self._entries = MOST_ENTRIES if settings.trace_calls else 0
+        self.book = TraceBook(settings.trace_calls, settings.trace_memory * 2**20, self._entries)
         self.records: Records = MemoryRecords()
         self._traces: TraceFile | None = None
         self._days = settings.call_record_days
@@ -58,6 +58,11 @@ class CallMemory:
         if path is not None and settings.trace_calls:
             size = settings.trace_file_size * 2**20
             self._traces = _opened(lambda: TraceFile(path, size), "TraceFile")
+
+    @property
+    def keeps_messages(self) -> bool:
+        """Whether the messages of calls are kept."""
+        return self._entries > 0
 
     def keep(self, record: CallRecord) -> None:
         """A call is over."""

@@ -5,6 +5,7 @@ import contextlib
 import secrets
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,6 +15,7 @@ from ichat_gw import __version__
 from ichat_gw.app.connector_start import ConnectorStart
 from ichat_gw.app.parent import parent_gone
 from ichat_gw.app.signals import on_signal
+from ichat_gw.app.stanza_witness import StanzaWitness
 from ichat_gw.clock import Alarm
 from ichat_gw.ipc.channel import PeerLost
 from ichat_gw.ipc.messages import VERSION, Configure, Hello, Log, Message, Stop
@@ -41,6 +43,8 @@ from ichat_gw.jabber.store import StoreError
 from ichat_gw.ops import wire
 from ichat_gw.ops.logging import DEBUG, configure, get_logger
 
+TELL_SECONDS = 0.1
+"""How long stanzas of calls are collected before the gateway is told of them."""
 FLUSH_SECONDS = 0.5
 """How long the last messages to the gateway may take."""
 
@@ -66,6 +70,9 @@ class ConnectorServer:
         self._machine = Connector(
             config, secrets.token_hex(8), self._store.load(), now=asyncio.get_running_loop().time()
         )
+        self._witness = StanzaWitness(time.time) if start.traces else None
+        self._telling = False
+        """The witness is about to be heard."""
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -139,6 +146,9 @@ class ConnectorServer:
     def _stanza(self, element: Element) -> None:
         if log.enabled(DEBUG):
             _log_stanzas("in", [element])
+        if self._witness is not None:
+            self._witness.received(element)
+            self._tell_seen()
         self._feed(StanzaReceived(element))
 
     def _gateway_said(self, message: Message) -> None:
@@ -149,6 +159,8 @@ class ConnectorServer:
             return
         if isinstance(message, Configure):
             configure(message.log_level, form="json", console=sys.stdout)
+        if self._witness is not None:
+            self._witness.expect(message)
         self._feed(message)
 
     def _gateway_lost(self, lost: PeerLost) -> None:
@@ -162,8 +174,10 @@ class ConnectorServer:
         # the gateway knows of the device that rings.
         for command in commands:
             match command:
-                case SendStanza():
-                    pass
+                case SendStanza(xml):
+                    if self._witness is not None:
+                        self._witness.sent(xml)
+                        self._tell_seen()
                 case Tell(message):
                     self._tell(message)
                 case RememberSubscription(user, contact):
@@ -183,6 +197,17 @@ class ConnectorServer:
             if log.enabled(DEBUG):
                 _log_stanzas("out", ElementTree.fromstring(f"<s>{stanzas}</s>"))
             self._stream.send(stanzas)
+
+    def _tell_seen(self) -> None:
+        """Tell what the witness saw in a moment, all at once: nothing of a call waits for it."""
+        if not self._telling:
+            self._telling = True
+            self._loop.call_later(TELL_SECONDS, self._tell_witnessed)
+
+    def _tell_witnessed(self) -> None:
+        self._telling = False
+        if self._witness is not None and (seen := self._witness.take()) is not None:
+            self._tell(seen)
 
     def _stored(self, write: Callable[[], None]) -> None:
         """A full disk must not end calls: the subscription holds until the next start."""

@@ -12,7 +12,9 @@ import os
 import re
 import secrets
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from ichat_gw import __version__
 from ichat_gw.app.backoff import Backoff
@@ -34,6 +36,7 @@ from ichat_gw.app.events import (
 from ichat_gw.app.gateway import Gateway, Reconfigure
 from ichat_gw.app.local_addresses import usable_addresses
 from ichat_gw.app.media import MediaNews, MediaShell, media_engine
+from ichat_gw.app.onlookers import Onlookers
 from ichat_gw.app.programs import find_program
 from ichat_gw.app.reload import Reloader, connector, gateway_machine
 from ichat_gw.app.sd_notify import ServiceNotifier
@@ -42,11 +45,18 @@ from ichat_gw.clock import Alarm
 from ichat_gw.config.load import Loaded, load
 from ichat_gw.config.table import Settings
 from ichat_gw.ipc.channel import PeerLost
-from ichat_gw.ipc.messages import VERSION, Hello, InitiateIChatCall, Message, NotifyIChatCallFailed
+from ichat_gw.ipc.messages import (
+    VERSION,
+    Hello,
+    InitiateIChatCall,
+    Message,
+    NotifyIChatCallFailed,
+    StanzasSeen,
+)
 from ichat_gw.ipc.net.udp import UdpLink
 from ichat_gw.ipc.seal import Role, SendRefused
 from ichat_gw.jabber.ichat.leg import ToConnector
-from ichat_gw.media.engine import Statistics, ToNode, ToWorker
+from ichat_gw.media.engine import ToNode, ToWorker
 from ichat_gw.ops import wire
 from ichat_gw.ops.api import ReloadReply
 from ichat_gw.ops.logging import DEBUG, get_logger, log_as
@@ -54,6 +64,9 @@ from ichat_gw.sip.events import Lookup, Received, Resolved, Send, SendFailed
 from ichat_gw.sip.net.transports import Transports
 from ichat_gw.sip.net.udp import CannotListen
 from ichat_gw.sip.user_agent import UserAgent
+
+if TYPE_CHECKING:
+    from ichat_gw.app.http.page import StatusPage
 
 GOODBYE_SECONDS = 2.0
 """How long a stopping gateway waits for BYE, CANCEL and REGISTER to be answered."""
@@ -81,11 +94,17 @@ class Server:
         self.reloader = Reloader(
             loaded,
             read or (lambda: load(loaded.path)),
-            (self._prepare_transports, gateway_machine(self._feed), connector(self._tell_connector)),
+            (
+                self._prepare_transports,
+                gateway_machine(self._feed),
+                connector(self._tell_connector),
+                self._prepare_page,
+            ),
         )
         self._has_terminal = _has_terminal()
         self._connector_path = find_program(settings.ichat_jabber_connector_path, "IchatJabberConnectorPath")
         self._gateway = _machine(settings)
+        self._onlookers = Onlookers(self._feed_soon, settings)
         self._stop = asyncio.Event()
         self._idle = asyncio.Event()
         """Set when the gateway is stopping and everybody has been told."""
@@ -98,6 +117,7 @@ class Server:
             "ichat-gw-jc",
             [self._connector_path],
             document=self._start_document,
+            on_started=self._connector_started,
             on_exited=self._connector_exited,
             on_line=_connector_line,
             ask_to_stop=lambda: None,  # by `Stop`, which the machine sends last of all
@@ -129,6 +149,7 @@ class Server:
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._alarm = Alarm(loop.call_at, self._wake)
+        self._onlookers.begin(loop.time, lambda wake: Alarm(loop.call_at, wake))
         log.info("starting", version=__version__, connector=self._connector_path)
         for number in (signal.SIGTERM, signal.SIGINT):
             on_signal(loop, number, self.stop)
@@ -151,6 +172,9 @@ class Server:
                 media = group.create_task(self._media.run())
                 connector = group.create_task(self._connector.run())
                 watched = group.create_task(self._stay_watched())
+                remembering = group.create_task(self._onlookers.run())
+                page = await self._open_page()
+                telling = group.create_task(page.run()) if page is not None else None
                 await self._stop.wait()
                 self._notifier.stopping()
                 self._media.stopping()
@@ -160,8 +184,14 @@ class Server:
                 await stopping
                 await connector
                 watched.cancel()
+                remembering.cancel()
+                if telling is not None:
+                    telling.cancel()
         finally:
             self._alarm.set(None)
+            if self._onlookers.page is not None:
+                await self._onlookers.page.close()
+            self._onlookers.end()
             if self._link is not None:
                 self._link.close()
             if self._transports is not None:
@@ -180,6 +210,31 @@ class Server:
                 self._notifier.alive()
                 await asyncio.sleep(within / 2)
 
+    async def _open_page(self) -> "StatusPage | None":
+        """Serve the status page, if it is to be served; aiohttp is loaded for nothing else."""
+        settings = self.reloader.settings
+        if not settings.http_port:
+            return None
+        from ichat_gw.app.http.page import open_page
+
+        transports, onlookers = self._transports, self._onlookers
+        assert transports is not None
+        onlookers.page = await open_page(
+            self._gateway,
+            onlookers,
+            self.reloader,
+            self.reload,
+            lambda: tuple(transports.listening),
+            self._feed,
+        )
+        if (process := self._connector.pid) is not None:
+            onlookers.page.view.connector_started(process, time.time())
+        return onlookers.page
+
+    def _prepare_page(self, settings: Settings) -> Callable[[], None]:
+        page = self._onlookers.page
+        return (lambda: None) if page is None else (lambda: page.reconfigure(settings))
+
     def _prepare_transports(self, settings: Settings) -> Callable[[], None]:
         assert self._transports is not None
         return self._transports.prepare(transport_config(settings))
@@ -194,7 +249,12 @@ class Server:
 
     def _feed(self, event: GatewayEvent | Reconfigure) -> None:
         with self._surviving(type(event).__name__):
-            self._do(self._gateway.receive(event, self._loop.time()))
+            commands = self._gateway.receive(event, self._loop.time())
+            self._do(commands)
+            self._onlookers.took(event, self._gateway.user_agent.heard, commands)
+
+    def _feed_soon(self, event: GatewayEvent) -> None:
+        self._loop.call_soon(self._feed, event)
 
     def _keep_time(self) -> None:
         if self._gateway.door.stopping and self._gateway.idle:
@@ -203,7 +263,9 @@ class Server:
 
     def _wake(self) -> None:
         with self._surviving("timer"):
-            self._do(self._gateway.expire(self._loop.time()))
+            commands = self._gateway.expire(self._loop.time())
+            self._do(commands)
+            self._onlookers.took(None, None, commands)
 
     @contextlib.contextmanager
     def _surviving(self, what: str) -> Iterator[None]:
@@ -212,6 +274,8 @@ class Server:
             yield
         except Exception:
             log.exception("internal error", while_processing=what)
+            if self._onlookers.page is not None:
+                self._onlookers.page.view.failed()
         self._keep_time()
 
     def _sip(self, event: Received | SendFailed | Resolved) -> None:
@@ -223,6 +287,7 @@ class Server:
             agent = self._gateway.user_agent
             _log_sip("in", event.data, event.flow.remote, self._gateway.call_of(agent.heard))
             self._do(commands)
+            self._onlookers.took(event, agent.heard, commands)
 
     def _media_said(self, event: MediaNews) -> None:
         before = self._gateway.engine.ready
@@ -268,12 +333,16 @@ class Server:
             ping_seconds=settings.jabber_server_ping_duration,
             messages=settings.sip_messages,
             numbers_reachable=settings.numbers_reachable,
+            traces=self._onlookers.wants_stanzas,
             database=str(settings.subscription_database),
             userdb=str(self._directory / "ichat-gw.userdb"),
             log_level=settings.log_level.value,
         )
 
     def _connector_said(self, message: Message) -> None:
+        if isinstance(message, StanzasSeen):
+            self._onlookers.stanzas(message)
+            return
         wire.ipc(log, "in", message, "connector")
         if isinstance(message, Hello):
             if message.version != VERSION:
@@ -294,7 +363,13 @@ class Server:
         log.err("the connector does not answer", text=lost.text, undelivered=len(lost.undelivered))
         self._connector.kill()
 
+    def _connector_started(self, process: int) -> None:
+        if self._onlookers.page is not None:
+            self._onlookers.page.view.connector_started(process, time.time())
+
     def _connector_exited(self, exit_: Exit) -> None:
+        if self._onlookers.page is not None:
+            self._onlookers.page.view.connector_ended(exit_.text, time.time())
         if self._link is not None:
             self._link.end()
         self._feed(ConnectorDied())
@@ -330,8 +405,6 @@ class Server:
                 case Note(level, event, call, fields):
                     bound = {"call": call, **dict(fields)} if call else dict(fields)
                     log_as(log, level, event, **bound)
-                case Statistics():
-                    pass  # nobody asks for them yet
 
 
 def _has_terminal() -> bool:

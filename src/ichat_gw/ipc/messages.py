@@ -258,6 +258,25 @@ class Log(_Message, frozen=True):
     text: str
 
 
+class SeenStanza(msgspec.Struct, frozen=True):
+    """One stanza of a call, for traces; JIDs are bare."""
+
+    user: str
+    contact: str
+    """The gateway JID that the user and we talk as."""
+    outgoing: bool
+    """We have sent it."""
+    xml: str
+    at: float
+    """UNIX time in seconds."""
+
+
+class StanzasSeen(_Message, frozen=True):
+    """Connector to gateway: stanzas of calls that came and went, if it was told at its start to tell them."""
+
+    stanzas: list[SeenStanza]
+
+
 class Stop(_Message, frozen=True):
     """Gateway to connector: say `unavailable` to everyone, close the XMPP stream and exit."""
 
@@ -287,5 +306,6 @@ Message: TypeAlias = (
     | Configure
     | JabberConnection
     | Log
+    | StanzasSeen
     | Stop
 )

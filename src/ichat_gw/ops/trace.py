@@ -187,7 +187,8 @@ class Journal:
             self.began,
             self.ended,
             self.verdict,
-            tuple(map(entry_of, self.recorded)),
+            # Stanzas are told of by the connector a moment after they came and went.
+            tuple(map(entry_of, sorted(self.recorded, key=lambda recorded: recorded.at))),
             self.left_out,
         )
 
