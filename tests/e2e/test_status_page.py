@@ -67,7 +67,7 @@ async def opened(stage: Stage, browser: Browser, path: str, **context: object) -
     assert browser.complaints == []
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def talking(stage: Stage, seconds: float = 3.0) -> AsyncIterator[None]:
     """A phone talks with alice meanwhile."""
     stage.ichat.forget()
