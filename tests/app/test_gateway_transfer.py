@@ -2,11 +2,11 @@
 
 import pytest
 
-from app.transferring import CAROL, Carol, ask, with_transfers
+from app.transferring import CAROL, Carol, ask, ringing_dialog, with_transfers
 from app.world import GATEWAY, SipParty, World
 from ichat_gw.app.events import StopGateway
 from ichat_gw.call.admission import Limits
-from ichat_gw.call.leg import Answered, Ended, Info, InfoAnswered, Refused
+from ichat_gw.call.leg import Answer, Answered, Ended, Info, InfoAnswered, Refused
 from ichat_gw.media.relay_messages import Order, Retarget
 
 WHO_CALLS = pytest.mark.parametrize("who_calls", ["phone", "alice"])
@@ -303,6 +303,109 @@ def test_a_call_is_not_taken_over_from_a_gateway_that_stops() -> None:
     assert scene.phone.statuses == [503]
     assert refusals(scene.carol) == [503]
     scene.end()
+
+
+# --- a call that rings is picked up ------------------------------------------------------------------------
+
+
+def ringing() -> tuple[World, Carol, str]:
+    """Alice calls the phone, which rings."""
+    world = World()
+    _, carol = with_transfers(world)
+    world.phone.manner = "ring"
+    world.alice.dial("5551234")
+    world.run(1.0)
+    return world, carol, ringing_dialog(world.phone)
+
+
+def all_over(world: World) -> None:
+    for party in world.parties.values():
+        party.hang_up()
+    world.run(300.0)
+    assert world.left_over() == {}
+
+
+def test_somebody_picks_up_a_call_that_rings_elsewhere() -> None:
+    world, carol, dialog = ringing()
+    carol.takes_over(dialog)
+    world.run(2.0)
+    assert world.heard_by(carol, Answered)
+    assert world.wire["CANCEL"] == 1
+    assert world.heard_by(world.phone, Ended)
+    assert world.vc_at(world.alice) == ["response"]
+    assert world.heard_by(world.alice, Answered)
+    # Long after the phone would have rung in vain.
+    world.run(200.0)
+    assert len(carol.live) == len(world.alice.live) == 1
+    carol.hang_up()
+    world.run(1.0)
+    assert world.heard_by(world.alice, Ended)
+    all_over(world)
+
+
+def test_who_picks_up_gets_the_codecs_that_the_phone_was_offered() -> None:
+    """Alice has not described herself yet."""
+    world, carol, dialog = ringing()
+    carol.takes_over(dialog)
+    world.run(2.0)
+    (answered,) = world.heard_by(carol, Answered)
+    assert isinstance(answered, Answered)
+    assert "RTP/AVP 0\r\n" in answered.sdp
+    all_over(world)
+
+
+def test_who_picks_up_without_an_offer_is_refused() -> None:
+    world, carol, dialog = ringing()
+    carol.takes_over(dialog, offer=False)
+    world.run(1.0)
+    assert refusals(carol) == [488]
+    assert len(world.phone.live) == 1
+    all_over(world)
+
+
+def test_who_picks_up_with_other_codecs_is_refused_and_it_rings_on() -> None:
+    world, carol, dialog = ringing()
+    carol.sdp = carol.sdp.replace("0 8", "8")
+    carol.takes_over(dialog)
+    world.run(1.0)
+    assert refusals(carol) == [488]
+    world.phone.tell(min(world.phone.live), Answer(world.phone.sdp))
+    world.run(1.0)
+    assert world.heard_by(world.alice, Answered)
+    all_over(world)
+
+
+def test_a_call_that_rings_in_vain_is_given_up_though_somebody_tried() -> None:
+    world, carol, dialog = ringing()
+    carol.sdp = carol.sdp.replace("0 8", "8")
+    carol.takes_over(dialog)
+    world.run(178.0)
+    assert len(world.phone.live) == 1
+    world.run(10.0)
+    assert not world.phone.live
+    assert world.vc_at(world.alice) == ["response"]
+    all_over(world)
+
+
+def test_the_phone_answers_while_somebody_picks_up() -> None:
+    world, carol, dialog = ringing()
+    carol.takes_over(dialog)
+    world.phone.tell(min(world.phone.live), Answer(world.phone.sdp))
+    world.run(5.0)
+    assert len(world.gateway.calls.live) == 1
+    assert len(carol.live) + len(world.phone.live) == 1
+    assert len(world.alice.live) == 1
+    all_over(world)
+
+
+@pytest.mark.parametrize("when", [0.0005, 0.0015, 0.0025, 0.0035, 0.05])
+def test_alice_gives_up_while_somebody_picks_up(when: float) -> None:
+    world, carol, dialog = ringing()
+    carol.takes_over(dialog)
+    world.run(when)
+    world.alice.give_up()
+    world.run(40.0)
+    all_over(world)
 
 
 # --- data inside a call -----------------------------------------------------------------------------------

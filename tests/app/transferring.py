@@ -86,6 +86,13 @@ class TransferringPhone(Phone):
         return f"{dialog.call_id};to-tag={dialog.remote_tag};from-tag={dialog.local_tag}"
 
 
+def ringing_dialog(party: SipParty) -> str:
+    """The call that rings at `party`, as a Replaces that is sent to the gateway names it."""
+    (number,) = party.live
+    dialog = getattr(party.agent._sessions[number], "_dialog")  # noqa: B009
+    return f"{dialog.call_id};to-tag={dialog.remote_tag};from-tag={dialog.local_tag}"
+
+
 class Carol(SipParty):
     """Who calls are transferred to. `manner` is "answer", "ring", or the status with which she refuses."""
 

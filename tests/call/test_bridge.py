@@ -1,5 +1,7 @@
 """The bridge, flow by flow: each test is a ladder of what is heard and what is said."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from ichat_gw.call.bridge import (
     State,
     StopCall,
     TakeOver,
+    ToCandidate,
     ToLeg,
     ToMedia,
     TransferTo,
@@ -61,6 +64,7 @@ from ichat_gw.call.media import (
     MediaRefused,
     MediaRelease,
     MediaReoffer,
+    MediaReplace,
     MediaUpdate,
     Side,
 )
@@ -328,6 +332,10 @@ LEG_EVENTS = [
     Info(1, "INFO", "text/plain", b"1"),
     InfoAnswered(1, 200),
     TransferAsked("sip:carol@phones.localhost"),
+    Located("c.host"),
+    EarlyAnswered("early"),
+    ReofferAnswered("new answer"),
+    ReofferRefused(BUSY),
 ]
 EVENTS = [
     *(FromLeg(side, event) for side in Side for event in LEG_EVENTS),
@@ -335,6 +343,7 @@ EVENTS = [
     *(TransferTo(side, PLACE, "c.host") for side in Side),
     *(TakeOver(side, offer, "c.host") for side in Side for offer in ("offer C", None)),
     *(FromMedia(MediaReady(number, "sdp")) for number in range(1, 9)),
+    *(FromMedia(MediaPassOn(number, "sdp")) for number in range(1, 9)),
     *(FromMedia(MediaRefused(number, BUSY)) for number in range(1, 9)),
     FromMedia(MediaLost(Ending(Cause.MEDIA_FAILED))),
     StopCall(Ending(Cause.SHUTDOWN)),
@@ -351,7 +360,9 @@ def test_whatever_is_heard_a_call_ends_once_and_says_nothing_after_it(
     now = 0.0
     for event in [*events, StopCall(HANGUP)]:
         now += 1.0
-        if isinstance(event, TakeOver) and not bridge.settled:
+        if isinstance(event, TakeOver) and not (
+            bridge.settled or (bridge.ringing and event.side is CALLEE and event.offer)
+        ):
             continue
         was_over = bridge.state is State.OVER
         new = bridge.expire(now := now + 1000.0) if event is None else bridge.receive(event, now)
@@ -629,6 +640,99 @@ def test_early_media_of_whom_a_call_is_transferred_to_is_a_ring() -> None:
     ladder.hear(
         FromCandidate(EarlyAnswered("early")), ToLeg(CALLEE, TransferProgress(180)), state=State.TALKING
     )
+
+
+# --- a call that rings is picked up ------------------------------------------------------------------------
+
+
+def picking_up(ladder: Ladder) -> Ladder:
+    state = ladder.bridge.state
+    assert ladder.bridge.ringing
+    return ladder.hear(
+        TakeOver(CALLEE, "offer C", "c.host"),
+        ToMedia(MediaReplace(2, CALLEE, "offer C", "c.host", answers=False)),
+        state=state,
+    )
+
+
+@pytest.mark.parametrize("begin", [Ladder.calling, Ladder.ringing])
+def test_a_call_is_picked_up(begin: Callable[[Ladder], Ladder]) -> None:
+    ladder = picking_up(begin(Ladder()))
+    assert not ladder.bridge.ringing
+    replaced = Ending(Cause.REPLACED)
+    ladder.hear(
+        FromMedia(MediaReady(2, "answer C")),
+        ToCandidate(Answer("answer C")),
+        ToLeg(CALLEE, End(replaced)),
+        LegReplaced(CALLEE),
+        ToMedia(MediaAnswer(3, CALLEE, "offer C", "a.host")),
+        state=State.CONNECTING,
+    )
+    assert ladder.bridge.deadline() is None
+    ladder.hear(FromMedia(MediaReady(3, "answer A")), ToLeg(CALLER, Answer("answer A")), state=State.ANSWERED)
+
+
+def test_who_picks_up_cannot_be_connected_and_it_rings_on() -> None:
+    ladder = picking_up(Ladder().ringing())
+    ladder.hear(FromMedia(MediaRefused(2, REFUSED)), ToCandidate(Refuse(REFUSED)), state=State.RINGING)
+    assert ladder.bridge.deadline() is not None
+    assert ladder.bridge.ringing
+
+
+def test_the_callee_answers_while_somebody_picks_up_in_vain() -> None:
+    ladder = picking_up(Ladder().ringing()).hear(FromLeg(CALLEE, Answered("answer B")), state=State.RINGING)
+    ladder.hear(
+        FromMedia(MediaRefused(2, REFUSED)),
+        ToCandidate(Refuse(REFUSED)),
+        ToMedia(MediaAnswer(3, CALLEE, "answer B", "a.host")),
+        state=State.CONNECTING,
+    )
+
+
+def test_the_callee_refuses_while_somebody_picks_up() -> None:
+    ladder = picking_up(Ladder().ringing()).hear(FromLeg(CALLEE, Refused(BUSY)), state=State.RINGING)
+    ladder.hear(
+        FromMedia(MediaReady(2, "answer C")),
+        ToCandidate(Answer("answer C")),
+        LegReplaced(CALLEE),
+        ToMedia(MediaAnswer(3, CALLEE, "offer C", "a.host")),
+        state=State.CONNECTING,
+    )
+
+
+def test_the_callee_refuses_while_somebody_picks_up_in_vain() -> None:
+    ladder = picking_up(Ladder().ringing()).hear(FromLeg(CALLEE, Refused(BUSY)), state=State.RINGING)
+    ladder.hear(
+        FromMedia(MediaRefused(2, REFUSED)),
+        ToCandidate(Refuse(REFUSED)),
+        ToLeg(CALLER, Refuse(REFUSED)),
+        *over(REFUSED, CALLEE),
+        state=State.OVER,
+    )
+
+
+def test_who_picks_up_has_gone_before_he_had_it() -> None:
+    ladder = picking_up(Ladder().ringing()).hear(FromCandidate(Ended(CANCELLED)), state=State.RINGING)
+    ladder.hear(
+        FromMedia(MediaReady(2, "answer C")),
+        ToLeg(CALLEE, End(Ending(Cause.REPLACED))),
+        LegReplaced(CALLEE),
+        ToLeg(CALLER, Refuse(CANCELLED)),
+        *over(CANCELLED, CALLEE),
+        state=State.OVER,
+    )
+
+
+def test_it_has_rung_for_too_long_while_somebody_picks_up() -> None:
+    ladder = picking_up(Ladder().ringing())
+    said = ladder.bridge.expire(1000.0)
+    nobody = Ending(Cause.NO_ANSWER)
+    assert said == [
+        ToLeg(CALLEE, End(nobody)),
+        ToLeg(CALLER, Refuse(nobody)),
+        ToCandidate(Refuse(nobody)),
+        *over(nobody, None),
+    ]
 
 
 REACH = {

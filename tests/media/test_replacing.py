@@ -56,6 +56,24 @@ def test_who_answers_the_offer_has_the_place(side: Side) -> None:
     assert origin(again).split()[1] == origin(offer).split()[1]
 
 
+def test_who_picks_up_before_the_caller_is_known_gets_what_the_phone_was_offered() -> None:
+    scene = Scene()
+    scene.offer(None)
+    taken = MediaReplace(
+        scene.number(), CALLEE, sdp("192.0.2.30", 40_000, formats="8 0"), "192.0.2.30", False
+    )
+    assert audio_lines(scene.ready(taken))[0].endswith("RTP/AVP 0")
+    assert audio_lines(scene.answer(sdp("192.0.2.30", 40_000, formats="8 0")))[0].endswith("RTP/AVP 0")
+
+
+def test_who_picks_up_with_nothing_that_the_phone_was_offered_changes_nothing() -> None:
+    scene = Scene()
+    scene.offer(None)
+    taken = MediaReplace(scene.number(), CALLEE, sdp("192.0.2.30", 40_000, formats="8"), "192.0.2.30", False)
+    assert scene.refused(taken).ending.warning == 305
+    assert audio_lines(scene.answer(sdp("192.0.2.10", 30_000)))[0].endswith("RTP/AVP 0")
+
+
 def test_a_party_on_hold_is_replaced_by_one_who_listens() -> None:
     scene, _ = talking()
     scene.reoffer(CALLER, sdp("192.0.2.10", 30_000, direction="sendonly"), "192.0.2.10")

@@ -350,15 +350,49 @@ def test_a_call_that_is_over_cannot_be_replaced() -> None:
     carol.gets(603)
 
 
-def test_a_call_that_rings_is_not_picked_up() -> None:
+@pytest.mark.parametrize("early_only", ["", ";early-only"])
+def test_a_call_of_ours_that_rings_is_picked_up(early_only: str) -> None:
     ladder = Ladder()
     phone = ladder.phone()
     call = ladder.place(Place("sip:bob@192.0.2.9", Party("sip:alice@example.com"), sdp("offer"), "alice"))
     phone.answers(phone.gets_request("INVITE"), 180)
+    ladder.events.clear()
+    carol = ladder.phone("192.0.2.30", user="carol", tag="carols")
+    replacing(carol, dialog_of(phone) + early_only)
+    carol.gets(100)
+    (invite,) = ladder.events
+    assert isinstance(invite, InviteReceived)
+    assert invite.replaces == call
+    ladder.tell(call, Refuse(Ending(Cause.CANCELLED)))
+
+
+@pytest.mark.parametrize("what", ["another branch", "one that we have given up"])
+def test_a_call_of_ours_that_does_not_ring_there(what: str) -> None:
+    ladder = Ladder()
+    phone = ladder.phone()
+    call = ladder.place(Place("sip:bob@192.0.2.9", Party("sip:alice@example.com"), sdp("offer"), "alice"))
+    phone.answers(phone.gets_request("INVITE"), 180)
+    dialog = dialog_of(phone)
+    if what == "another branch":
+        dialog = dialog.replace("from-tag=", "from-tag=x")
+    else:
+        ladder.tell(call, Refuse(Ending(Cause.CANCELLED)))
+    carol = ladder.phone("192.0.2.30", user="carol", tag="carols")
+    replacing(carol, dialog)
+    carol.gets(481)
+
+
+def test_a_call_to_us_that_rings_is_not_picked_up() -> None:
+    """RFC 3891 section 3: only an early dialog that we have begun."""
+    ladder = Ladder()
+    phone = ladder.phone()
+    phone.sends("INVITE", sdp=sdp("offer"))
+    phone.gets(100)
+    ladder.tell(ladder.call(), Ring())
+    phone.gets(180)
     carol = ladder.phone("192.0.2.30", user="carol", tag="carols")
     replacing(carol, dialog_of(phone))
     carol.gets(481)
-    ladder.tell(call, Refuse(Ending(Cause.CANCELLED)))
 
 
 @pytest.mark.parametrize("pinned", [True, False])

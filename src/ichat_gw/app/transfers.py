@@ -64,10 +64,12 @@ class Transfers:
         refused = self._door.admission.may_call(address) or (
             Ending(Cause.SHUTDOWN) if self._door.stopping else None
         )
-        if refused is None and (call is None or side is None or not call.bridge.settled):
+        if refused is None and (call is None or side is None or not _replaceable(call, side)):
             refused = Ending(
-                Cause.REJECTED, text="the call to be replaced is not up, or is being transferred"
+                Cause.REJECTED, text="the call to be replaced is over, or is changing already; try again"
             )
+        if refused is None and call is not None and call.bridge.ringing and invite.offer is None:
+            refused = Ending(Cause.NOT_ACCEPTABLE, text="who picks up a call that rings has to make an offer")
         if refused is not None or call is None or side is None:
             assert refused is not None
             self._door.refuse_invite(invite, invite.to_uri, refused)
@@ -76,3 +78,8 @@ class Transfers:
         call.candidate_host = address
         self._calls.set_candidate(call, invite.session)
         self._calls.hear(call, TakeOver(side, invite.offer, address))
+
+
+def _replaceable(call: Call, side: Side) -> bool:
+    """Whether that party can be replaced now: the call is up, or rings at that party."""
+    return call.bridge.settled or (side is Side.CALLEE and call.bridge.ringing)

@@ -139,6 +139,8 @@ class CallPlan:
     caller_offer: Sdp | None
     caller_host: str = ""
     callee_host: str = ""
+    to_ichat: bool = False
+    """The callee is an iChat client."""
     no_answer_seconds: float = NO_ANSWER_SECONDS
 
 
@@ -168,6 +170,10 @@ class Bridge:
         self._give_up_at: float | None = None
         self._hosts = {Side.CALLER: plan.caller_host, Side.CALLEE: plan.callee_host}
         self._transfer: Transfer | None = None
+        self._picked_up: Sdp | None = None
+        """What somebody offered who takes a place."""
+        self._crossing: Answered | None = None
+        """The callee has answered while somebody else was about to."""
 
     def begin(self, now: float) -> list[BridgeCommand]:
         """Start the call: ask the media engine for the callee's offer."""
@@ -197,6 +203,11 @@ class Bridge:
         """Whether both parties talk, and neither a party nor the media is about to be another."""
         return self.state is State.TALKING and self._transfer is None and not self._passing
 
+    @property
+    def ringing(self) -> bool:
+        """Whether the callee has been called, so that somebody else can answer instead."""
+        return self.state in (State.CALLING, State.RINGING) and self._transfer is None
+
     def deadline(self) -> float | None:
         """When the callee has taken too long."""
         return self._give_up_at
@@ -206,7 +217,7 @@ class Bridge:
         if self._give_up_at is not None and now >= self._give_up_at:
             self._give_up_at = None
             nobody = Ending(Cause.NO_ANSWER)
-            if self._transfer is not None:
+            if self._transfer is not None and self.state is State.TALKING:
                 self._step_transfer("no answer", ending=nobody)
             else:
                 self._step("no answer", Heard(ending=nobody))
@@ -217,6 +228,9 @@ class Bridge:
         is_old = transfer is not None and side is transfer.side and transfer.left is None
         if is_old and isinstance(event, Ended | Refused):
             self._step_transfer("old ended", ending=event.ending)
+        elif is_old and isinstance(event, Answered):
+            # It is being picked up elsewhere at this very moment.
+            self._crossing = event
         elif isinstance(event, TransferAsked):
             # Whoever may transfer is heard as `TransferTo`.
             self._refuse_transfer(side, Ending(Cause.FORBIDDEN))
@@ -258,7 +272,8 @@ class Bridge:
     def _make_offer(self, purpose: str) -> None:
         plan, request = self._plan, self._ask(purpose, Side.CALLER)
         towards, source = self._hosts[Side.CALLEE], self._hosts[Side.CALLER]
-        self._out.append(ToMedia(MediaOffer(request, Side.CALLER, plan.caller_offer, towards, source)))
+        offer = MediaOffer(request, Side.CALLER, plan.caller_offer, towards, source, plan.to_ichat)
+        self._out.append(ToMedia(offer))
 
     def _describe_callee(self, heard: Heard) -> None:
         assert heard.sdp is not None
@@ -423,7 +438,8 @@ class Bridge:
             self._tell(side, RefuseTransfer(ending))
 
     def _begin_taking_over(self, taking: TakeOver) -> None:
-        assert self.settled
+        assert self.settled or (self.ringing and taking.side is Side.CALLEE and taking.offer is not None)
+        self._picked_up = taking.offer
         self._transfer = self._new_transfer(taking.side, taking.host)
         self._out += self._transfer.answer(taking.offer)
 
@@ -450,7 +466,7 @@ class Bridge:
         if transfer is None:
             return
         self._out += transfer.hear(what, sdp, ending)
-        if not transfer.waits_for_person:
+        if not transfer.waits_for_person and self.state is State.TALKING:
             self._give_up_at = None
         if transfer.state is TransferState.REPLACED:
             self._transfer = None
@@ -458,11 +474,17 @@ class Bridge:
             # What was asked for the party that is gone is nothing to the new one.
             self._asked = {n: asked for n, asked in self._asked.items() if asked[1] is not transfer.side}
             gone = transfer.candidate_left
+            if gone is None and self.state is not State.TALKING:
+                # He has picked up a call that rang. What he offered is what the caller is connected to.
+                self._step("callee answered", Heard(Side.CALLEE, sdp=self._picked_up))
         elif transfer.state is TransferState.FAILED:
             self._transfer = None
             gone = transfer.ending if transfer.left is not None else None
+            if gone is None and self._crossing is not None:
+                self._step(*named(transfer.side, self._crossing))
         else:
             return
+        self._crossing = None
         if gone is not None:
             self._step(f"{transfer.side.value} ended", Heard(transfer.side, ending=gone))
 

@@ -38,7 +38,7 @@ class TransferTo:
 class TakeOver:
     """Somebody at `host` calls to take the place of `side`, with this offer, if any; he is the candidate.
 
-    Only while the bridge is `settled`.
+    Only while the bridge is `settled`; or while it is `ringing`, to take the callee's place, with an offer.
     """
 
     side: Side

@@ -262,7 +262,7 @@ class Exchange(Generic[P]):
         side = asked.request.side
         match asked.request:
             case MediaOffer():
-                return Met(self._offer(side, asked))
+                return Met(self._offer(side, asked, asked.request.to_ichat))
             case MediaAnswer():
                 return self._answer(side, asked)
             case MediaReoffer():
@@ -275,13 +275,12 @@ class Exchange(Generic[P]):
             case MediaReplace():
                 return self._replace(side, asked, asked.request)
 
-    def _offer(self, side: Side, asked: Asked) -> str:
+    def _offer(self, side: Side, asked: Asked, to_ichat: bool) -> str:
         self._take(side, asked)
         if asked.audio is None:
             return self._make_offer(side.other, None, Direction.SENDRECV)
-        # Who is called by one that offers is iChat: a phone is called before iChat has said anything.
-        audio = replace(asked.audio, formats=for_ichat(asked.audio.formats))
-        return self._make_offer(side.other, audio, audio.direction)
+        formats = for_ichat(asked.audio.formats) if to_ichat else asked.audio.formats
+        return self._make_offer(side.other, replace(asked.audio, formats=formats), asked.audio.direction)
 
     def _answer(self, side: Side, asked: Asked) -> Met:
         self._take(side, asked)
@@ -318,10 +317,14 @@ class Exchange(Generic[P]):
         offered = party.candidate
         if request.answers and offered is None:
             raise CannotMeet(Cause.MEDIA_FAILED, "nobody was offered the place")
+        partner = self.parties[side.other].as_told()
+        if partner is None and asked.audio is not None and not request.answers:
+            # Nobody knows yet what the partner has (an iChat caller): no more than was offered in this place.
+            ours = common(asked.audio.formats, self._own_formats())
+            asked = replace(asked, audio=replace(asked.audio, formats=ours))
         local = offered if request.answers else self._new_session(party, request.towards)
         party.local, party.candidate, party.towards = local, None, request.towards
         self._take(side, asked)
-        partner = self.parties[side.other].as_told()
         if asked.audio is None:
             return Met(self._make_offer(side, partner, Direction.SENDRECV))
         if request.answers:

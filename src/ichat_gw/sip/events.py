@@ -156,7 +156,7 @@ class InviteReceived:
     max_forwards: int = 70
     """How many hops the call may still make, this gateway included: 1 to 255."""
     replaces: SessionId | None = None
-    """The session whose place the caller wants to take (RFC 3891); it is established."""
+    """The session whose place the caller wants to take (RFC 3891): one that is up, or of ours and rings."""
 
 
 @dataclass(frozen=True, slots=True)

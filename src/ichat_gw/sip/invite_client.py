@@ -479,6 +479,11 @@ class ClientSession(Session):
             return None
         return self._usage is not None and self._usage.dialog.remote_tag == remote_tag
 
+    def rings_at(self, remote_tag: str) -> bool:
+        """Whether this early dialog may be replaced: it is ours by RFC 3891 section 3, as we have called."""
+        unanswered = self._usage is None and not self.over
+        return unanswered and not self._place.pinned and remote_tag in self._branches
+
     def _hear_update(self, branch: EarlyDialog, transaction: Transaction, update: Request) -> None:
         """RFC 3311 section 5.2, before the call is answered.
 

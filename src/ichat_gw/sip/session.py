@@ -51,6 +51,10 @@ class Session(TransactionUser, ABC):
     def cancelled(self, transaction: Transaction, cancel: Request) -> None:
         """Hear that a CANCEL came for a request of this session; it has been answered."""
 
+    def rings_at(self, remote_tag: str) -> bool:
+        """Whether this is a call of ours that rings, and can be picked up, in the dialog with that tag."""
+        return False
+
     def challenged(
         self, transaction: Transaction, response: Response, user: TransactionUser
     ) -> Transaction | None:

@@ -325,7 +325,8 @@ class UserAgent:
     def _replaced_by(self, invite: Request) -> tuple[SessionId | None, int]:
         """The session whose place an INVITE is to take, if any; or the status that refuses it (RFC 3891 3).
 
-        A call that rings is not picked up by this (481): only one that is up is replaced.
+        Either one that is up, or one of ours that rings: then it is picked up. Who calls us and hears it ring
+        cannot be replaced (481).
         """
         value = invite.headers.get("Replaces")
         if value is None:
@@ -336,6 +337,8 @@ class UserAgent:
             return None, 400
         session = self._by_dialog.get((replaces.call_id, replaces.to_tag))
         established = session.is_established_with(replaces.from_tag) if session is not None else None
+        if session is not None and session.rings_at(replaces.from_tag):
+            return session.number, 0
         if session is None or not established:
             return None, 481
         if session.over:
