@@ -7,6 +7,7 @@ import pytest
 from ichat_gw.sip.events import Flow, Send
 from ichat_gw.sip.message import Headers, Request, Response, parse, response_to
 from ichat_gw.sip.transaction import (
+    LARGE,
     Asked,
     Failed,
     Gone,
@@ -462,3 +463,117 @@ def test_only_the_transactions_of_the_broken_flow_fail() -> None:
 def test_transactions_can_be_told_apart_in_logs() -> None:
     assert repr(Bench(Kind.INVITE_CLIENT).transaction) == "<INVITE client transaction, INVITE, calling>"
     assert {Timer.A, Timer.E, Timer.G} == REPEATING
+
+
+# --- too large for UDP (RFC 3261 section 18.1.1) ----------------------------------------------------------
+
+
+def sized(size: int) -> Request:
+    """A request of so many bytes."""
+    bare = request("MESSAGE", Subject="")
+    return request("MESSAGE", str(bare.headers.get("Via")), Subject="x" * (size - len(bare.to_bytes())))
+
+
+@pytest.mark.parametrize(("size", "by"), [(LARGE, UDP), (LARGE + 1, TCP)])
+def test_what_is_too_large_goes_by_the_other_flow_and_its_via_says_so(size: int, by: Flow) -> None:
+    layer = TransactionLayer(TransactionTimes())
+    message = sized(size)
+    assert len(message.to_bytes()) == size
+    transaction, (sent,) = layer.begin(message, UDP, None, 7, NOW, large=TCP)
+    assert isinstance(sent, Send)
+    assert (sent.flow, transaction.flow) == (by, by)
+    assert f"SIP/2.0/{by.transport} ".encode() in sent.data
+    assert sent.data == transaction.data == message.to_bytes()
+
+
+def test_what_is_large_stays_where_there_is_no_other_flow() -> None:
+    layer = TransactionLayer(TransactionTimes())
+    _, (sent,) = layer.begin(sized(LARGE + 1), UDP, None, 7, NOW)
+    assert isinstance(sent, Send)
+    assert sent.flow == UDP
+
+
+def test_a_large_request_falls_back_to_udp_once_with_its_branch_and_new_timers() -> None:
+    layer = TransactionLayer(TransactionTimes())
+    message = sized(LARGE + 1)
+    branch = message.via.branch
+    transaction, _ = layer.begin(message, UDP, None, 7, NOW, large=TCP)
+    (sent,) = layer.send_failed(TCP, "refused", NOW + 20)
+    assert isinstance(sent, Send)
+    assert (sent.flow, sent.session) == (UDP, 7)
+    assert parse(sent.data).via.branch == branch
+    assert b"SIP/2.0/UDP " in sent.data
+    assert layer.deadline() == NOW + 20 + 0.5, "timer E of UDP, counted from now"
+    assert layer.send_failed(TCP, "refused", NOW + 20) == []
+    failed, gone = layer.send_failed(UDP, "no route", NOW + 21)
+    assert failed == Failed(transaction, "no route")
+    assert gone == Gone(transaction)
+
+
+def test_what_has_been_answered_does_not_fall_back() -> None:
+    layer = TransactionLayer(TransactionTimes())
+    message = sized(LARGE + 1)
+    transaction, (sent,) = layer.begin(message, UDP, None, 7, NOW, large=TCP)
+    assert isinstance(sent, Send)
+    copy = parse(sent.data)
+    assert isinstance(copy, Request)
+    layer.receive(response_to(copy, 100), TCP, NOW)
+    assert layer.send_failed(TCP, "broken", NOW) == [Failed(transaction, "broken"), Gone(transaction)]
+
+
+# --- the edges --------------------------------------------------------------------------------------------
+
+
+def test_a_redirection_is_no_success() -> None:
+    layer = TransactionLayer(TransactionTimes())
+    invite = request("INVITE")
+    layer.begin(invite, UDP, None, 7, NOW)
+    outputs = layer.receive(response_to(again(invite), 300, to_tag="z"), UDP, NOW)
+    (acknowledged,) = [output for output in outputs if isinstance(output, Send)]
+    assert acknowledged.data.startswith(b"ACK ")
+    assert acknowledged.flow == UDP
+
+
+def test_a_branch_that_is_nothing_but_the_cookie_names_nothing() -> None:
+    layer = TransactionLayer(TransactionTimes())
+    via = "SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK"
+    for call in ("c1", "c2"):
+        (asked,) = layer.receive(request("OPTIONS", via, Call_ID=call), UDP, NOW)
+        assert isinstance(asked, Asked)
+
+
+def test_a_cancel_alone_knows_its_invite() -> None:
+    layer = TransactionLayer(TransactionTimes())
+    invite = request("INVITE")
+    layer.receive(again(invite), UDP, NOW)
+    assert layer.knows(cancel_for(invite, "test"))
+    bye = request("BYE", str(invite.headers.get("Via")))
+    assert not layer.knows(bye)
+
+
+def test_what_is_abandoned_leaves_no_timer() -> None:
+    layer = TransactionLayer(TransactionTimes())
+    transaction, _ = layer.begin(request("OPTIONS"), UDP, None, 7, NOW)
+    assert layer.abandon(transaction) == [Gone(transaction)]
+    assert layer.abandon(transaction) == []
+    assert layer.deadline() is None
+
+
+def test_all_timers_that_are_due_fire_although_one_has_ended_its_transaction() -> None:
+    layer = TransactionLayer(TransactionTimes())
+    first, _ = layer.begin(request("OPTIONS"), UDP, None, 1, NOW)
+    second, _ = layer.begin(request("OPTIONS"), UDP, None, 2, NOW)
+    outputs = layer.expire(NOW + 32.0)
+    assert [output.transaction for output in outputs if isinstance(output, TimedOut)] == [first, second]
+    assert layer.deadline() is None
+
+
+@pytest.mark.parametrize(
+    "extra", ["", ";received=192.0.2.9", ";rport=5060", ";RPORT=5060;Received=192.0.2.9"]
+)
+def test_what_we_have_stamped_on_a_via_does_not_count_for_rfc_2543(extra: str) -> None:
+    layer = TransactionLayer(TransactionTimes())
+    (asked, *_) = layer.receive(request("INVITE", "SIP/2.0/UDP Phone.Example:5060;x=1"), UDP, NOW)
+    assert isinstance(asked, Asked)
+    copy = request("INVITE", f"SIP/2.0/UDP phone.example:5060;x=1{extra}")
+    assert not [output for output in layer.receive(copy, UDP, NOW) if isinstance(output, Asked)]
