@@ -13,6 +13,7 @@ from ichat_gw.app.view import About, View
 from ichat_gw.config.load import Loaded, load
 from ichat_gw.ops.api import ReloadReply
 from ichat_gw.ops.records import MemoryRecords
+from ichat_gw.ops.trace import CallTrace
 
 CONFIG = """\
 JabberServer = jabber.company.com
@@ -66,6 +67,21 @@ class WatchedWorld(World):
             self.gateway_hears(question)
 
 
+class WorldMemory:
+    """What outlives the calls of a world."""
+
+    def __init__(self, world: WatchedWorld) -> None:
+        self.records = world.store
+        self._book = world.tracing.book
+
+    async def find_trace(self, call: str) -> CallTrace | None:
+        journal = self._book.find(call)
+        return None if journal is None else journal.trace()
+
+    def may_have_trace(self, call: str) -> bool:
+        return self._book.find(call) is not None
+
+
 class WorldSource(GatewaySource):
     """What the page tells of a world, by its clock."""
 
@@ -73,9 +89,7 @@ class WorldSource(GatewaySource):
         assert world.view is not None
         self.reloads = 0
         reloader = Reloader(loaded, lambda: load(loaded.path), ())
-        super().__init__(
-            world.view, world.tracing.book, world.store, reloader, self._count, "1.2.3", lambda: world.at
-        )
+        super().__init__(world.view, WorldMemory(world), reloader, self._count, "1.2.3", lambda: world.at)
 
     def _count(self) -> ReloadReply:
         self.reloads += 1

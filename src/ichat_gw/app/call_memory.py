@@ -79,6 +79,10 @@ class CallMemory:
             self._new_traces.append(journal)
             self._wanted.set()
 
+    def may_have_trace(self, call: str) -> bool:
+        """Whether `find_trace` may find something, as far as can be told without looking into the file."""
+        return self._traces is not None or self.book.find(call) is not None
+
     async def find_trace(self, call: str) -> CallTrace | None:
         """The trace of a call, from memory or from the file."""
         if (journal := self.book.find(call)) is not None:

@@ -17,6 +17,7 @@ import msgspec
 from ichat_gw.addressing.translation import MAX_ADDRESS
 from ichat_gw.app.http.feed import written
 from ichat_gw.app.http.source import Source
+from ichat_gw.errors import GatewayError
 from ichat_gw.ops.access import Access, Asked
 from ichat_gw.ops.api import (
     BASE,
@@ -36,7 +37,7 @@ from ichat_gw.ops.pages.rules import rules_page
 from ichat_gw.ops.pages.settings import settings_page
 from ichat_gw.ops.pages.users import users_page
 from ichat_gw.ops.pcap import pcap
-from ichat_gw.ops.records import RecordsError, Search
+from ichat_gw.ops.records import Search
 from ichat_gw.ops.trace import CallTrace, trace_json
 
 JSON = "application/json"
@@ -178,7 +179,7 @@ class Answers:
             return await self._answer(question)
         except NotAnswered as error:
             return self._error(question, error)
-        except RecordsError as error:
+        except GatewayError as error:
             return self._error(question, NotAnswered(503, str(error)))
 
     async def _answer(self, question: Question) -> Answer:

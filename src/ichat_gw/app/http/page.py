@@ -7,6 +7,9 @@ its own: every half a second it tells who listens what has changed, every second
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from msgspec.structs import replace
 
 from ichat_gw import __version__
 from ichat_gw.app.events import GatewayCommand, GatewayEvent
@@ -37,19 +40,35 @@ from ichat_gw.ops.api import (
 from ichat_gw.ops.logging import get_logger
 from ichat_gw.ops.past_calls import told
 from ichat_gw.ops.records import CallRecord as KeptRecord
+from ichat_gw.ops.records import MemoryRecords, Search, csv_lines
 from ichat_gw.ops.records import Records as RecordStore
-from ichat_gw.ops.records import Search, csv_lines
 from ichat_gw.ops.rule_trial import try_rules
 from ichat_gw.ops.setting_values import setting_values
-from ichat_gw.ops.trace import CallTrace, TraceBook
+from ichat_gw.ops.trace import CallTrace
 
 TELL_SECONDS = 0.5
 TICKS = 2
 """Of these until the next measurement."""
 MOST_IN_CSV = 10_000
 """Records that one table has at most."""
+RECENT = 200
+"""Records that are known before they are written."""
 
 log = get_logger(__name__)
+
+
+class Memory(Protocol):
+    """What outlives calls: see `ichat_gw.app.call_memory`."""
+
+    @property
+    def records(self) -> RecordStore:
+        """The records."""
+
+    async def find_trace(self, call: str) -> CallTrace | None:
+        """The messages of a call."""
+
+    def may_have_trace(self, call: str) -> bool:
+        """Whether `find_trace` may find something."""
 
 
 class GatewaySource(Source):
@@ -58,8 +77,7 @@ class GatewaySource(Source):
     def __init__(
         self,
         view: View,
-        book: TraceBook,
-        records: RecordStore,
+        memory: Memory,
         reloader: Reloader,
         reload: Callable[[], ReloadReply],
         version: str,
@@ -68,8 +86,9 @@ class GatewaySource(Source):
         self.version = version
         self._clock = clock
         self._view = view
-        self._book = book
-        self._records = records
+        self._memory = memory
+        self._recent = MemoryRecords(RECENT)
+        """Those that may not have got into a file yet."""
         self._reloader = reloader
         self._reload = reload
 
@@ -116,38 +135,48 @@ class GatewaySource(Source):
 
     async def records(self, search: Search) -> Records:
         """Ended calls."""
-        one_more = Search(text=search.text, until=search.until, limit=search.limit + 1)
-        found = await asyncio.to_thread(self._records.search, one_more)
+        found = await self._search(replace(search, limit=search.limit + 1))
         return Records(records=tuple(map(self._told, found[: search.limit])), more=len(found) > search.limit)
 
     async def record(self, call: str) -> CallRecord | None:
         """The ended call with this handle."""
-        found = await asyncio.to_thread(self._records.search, Search(text=call, limit=MOST_IN_CSV))
+        found = await self._search(Search(text=call, limit=MOST_IN_CSV))
         return next((self._told(record) for record in found if record.call == call), None)
 
     async def csv(self, search: Search) -> bytes:
         """Ended calls as a table."""
-        wanted = Search(text=search.text, limit=MOST_IN_CSV)
-        return await asyncio.to_thread(lambda: "".join(csv_lines(self._records.search(wanted))).encode())
+        found = await self._search(replace(search, limit=MOST_IN_CSV))
+        return await asyncio.to_thread(lambda: "".join(csv_lines(found)).encode())
+
+    async def _search(self, search: Search) -> list[KeptRecord]:
+        """What the file has, and what is still to be written into it."""
+        recent = self._recent.search(search)
+        written = await asyncio.to_thread(self._memory.records.search, search)
+        found = {record.call: record for record in (*recent, *written)}
+        return sorted(found.values(), key=lambda record: record.began, reverse=True)[: search.limit]
 
     async def trace(self, call: str) -> CallTrace | None:
         """The messages of a call."""
-        journal = self._book.find(call)
-        return None if journal is None else journal.trace()
+        return await self._memory.find_trace(call)
+
+    def kept(self, record: KeptRecord) -> CallRecord:
+        """A call is over; returns its record as the API tells it."""
+        self._recent.add([record])
+        return self._told(record)
 
     def reload(self) -> ReloadReply:
         """Read the configuration again."""
         return self._reload()
 
     def _told(self, record: KeptRecord) -> CallRecord:
-        return told(record, has_trace=self._book.find(record.call) is not None)
+        return told(record, has_trace=self._memory.may_have_trace(record.call))
 
 
 class StatusPage:
     """The page, while the gateway runs. `ask` asks the gateway for the counters of a call."""
 
     def __init__(
-        self, view: View, source: Source, settings: Settings, ask: Callable[[StatisticsAsked], None]
+        self, view: View, source: GatewaySource, settings: Settings, ask: Callable[[StatisticsAsked], None]
     ) -> None:
         self.view = view
         self._source = source
@@ -197,8 +226,9 @@ class StatusPage:
     def kept(self, record: KeptRecord) -> None:
         """A call is over, and this is its record."""
         self.view.kept(record)
+        as_told = self._source.kept(record)
         if self._feed:
-            self._feed.publish("record", encode(told(record, has_trace=True)))
+            self._feed.publish("record", encode(as_told))
 
     def _tell(self) -> None:
         changed, self.view.changed = self.view.changed, set()
@@ -222,7 +252,7 @@ async def open_page(
     settings = reloader.settings
     about = About(__version__, f"{settings.jabber_server}:{settings.jabber_component_port}", listening)
     view = View(gateway, onlookers.tracing, about, time.time())
-    source = GatewaySource(view, onlookers.tracing.book, onlookers.records, reloader, reload, __version__)
+    source = GatewaySource(view, onlookers.memory, reloader, reload, __version__)
     page = StatusPage(view, source, settings, ask)
     await page.open(settings.http_address, settings.http_port)
     return page
