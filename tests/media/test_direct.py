@@ -115,8 +115,8 @@ class Scene:
 
     def sip_calls_ichat(self, phone: str = PHONE, ichat: str = ICHAT) -> tuple[str, str]:
         """What iChat and the phone were told."""
-        self.ready(MediaOffer, CALLER, phone, "", "192.0.2.10")
-        offer = self.ready(MediaOffer, CALLER, phone, "192.0.2.20", "192.0.2.10")
+        self.ready(MediaOffer, CALLER, phone, "", "192.0.2.10", True)
+        offer = self.ready(MediaOffer, CALLER, phone, "192.0.2.20", "192.0.2.10", True)
         return offer, self.ready(MediaAnswer, CALLEE, ichat, "192.0.2.10")
 
     def ichat_calls_sip(self, phone: str = PHONE) -> None:

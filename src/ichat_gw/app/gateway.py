@@ -321,7 +321,7 @@ class Gateway:
         place = Place(routed.target, caller, None, max_forwards=min(70, invite.max_forwards) - 1)
         call = Call(
             handle,
-            Bridge(CallPlan(place, invite.offer, invite.flow.remote[0])),
+            Bridge(CallPlan(place, invite.offer, invite.flow.remote[0], to_ichat=True)),
             {
                 Side.CALLER: SessionLeg(invite.session),
                 Side.CALLEE: NegotiatedLeg(CalledIChat(handle, str(user), calling, self.config.ichat)),

@@ -33,7 +33,8 @@ class MediaOffer:
     `sdp` is the offer that `side` made; None when it has made none yet (a late offer, or an iChat caller,
     whose description comes with its INVITE after the answer): then the engine offers what it can carry.
     `towards` names the host that the new offer goes to, so that the right local address stands in it;
-    `source` the host that `sdp` came from ("" when there is none).
+    `source` the host that `sdp` came from ("" when there is none). `to_ichat`: who gets the offer is an iChat
+    client, which has only ever seen offers of codecs that it has.
 
     Said again, before there is any answer, when that host turns out to be another: the offer is made anew.
     """
@@ -43,6 +44,7 @@ class MediaOffer:
     sdp: Sdp | None
     towards: str
     source: str = ""
+    to_ichat: bool = False
 
 
 @dataclass(frozen=True, slots=True)

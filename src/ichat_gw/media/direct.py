@@ -188,7 +188,8 @@ class DirectMedia:
             self._leave(handle, call, request)
             return
         described, audio = self._read(request.sdp, is_offer=True)
-        audio = replace(audio, formats=for_ichat(audio.formats))
+        if request.to_ichat:
+            audio = replace(audio, formats=for_ichat(audio.formats))
         call = call or DirectCall(Path.UNDECIDED, self._rng)
         call.parties[caller] = Party(request.source, call.parties[caller].told, described, audio)
         call.parties[callee].host = request.towards
