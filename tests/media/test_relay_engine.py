@@ -148,7 +148,7 @@ class Scene:
     # What the ladders use: each returns the description that the engine made for the answer to it.
 
     def offer(self, text: str | None, towards: str = "192.0.2.20", call: str = "a") -> str:
-        return self.ready(MediaOffer(self.number(), CALLER, text, towards), call)
+        return self.ready(MediaOffer(self.number(), CALLER, text, towards, to_ichat=True), call)
 
     def answer(self, text: str, towards: str = "192.0.2.10", call: str = "a") -> str:
         return self.ready(MediaAnswer(self.number(), CALLEE, text, towards), call)

@@ -204,7 +204,7 @@ class Scene:
         return reply
 
     def offer(self, text: str | None = PHONE, towards: str = "192.0.2.20", call: str = "a") -> str:
-        return self.ready(MediaOffer(self.number(), CALLER, text, towards), call)
+        return self.ready(MediaOffer(self.number(), CALLER, text, towards, to_ichat=True), call)
 
     def answer(self, text: str = ICHAT, towards: str = "192.0.2.10", call: str = "a") -> str:
         return self.ready(MediaAnswer(self.number(), CALLEE, text, towards), call)
