@@ -6,7 +6,7 @@ Around it are parties on loopback, IPv4 or IPv6, with a port for RTP and one for
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -113,6 +113,10 @@ class EngineStage:
 
     async def until_ready(self) -> None:
         while not self.engine.ready:  # noqa: ASYNC110 - it is no event of asyncio's
+            await asyncio.sleep(0.01)
+
+    async def until_all_up(self) -> None:
+        while not all(part.up for part in self.engine.status().parts):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
     async def ask(self, request: MediaRequest, call: str = "a") -> str:
@@ -310,3 +314,14 @@ async def talk(one: Peer, other: Peer, packets: int = 10) -> None:
         assert heard == said, heard
         heard = (await one.hears(1)).payloads
         assert heard == answered, heard
+
+
+@contextlib.contextmanager
+def peers(*hosts: str, one_port: int = -1) -> Iterator[list[Peer]]:
+    """Parties at these addresses, the first with SSRC 1; the one with that index has one port, as iChat."""
+    made = [Peer(host, ssrc=index + 1, one_port=index == one_port) for index, host in enumerate(hosts)]
+    try:
+        yield made
+    finally:
+        for peer in made:
+            peer.close()

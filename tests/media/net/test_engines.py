@@ -5,31 +5,18 @@ says why.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ichat_gw.call.cause import Cause
 from ichat_gw.call.media import MediaLost, MediaOffer, MediaReoffer, Side
-from tests.media.net.engines import KINDS, TICK, V4, V6, EngineStage, Peer, running, talk
+from tests.media.net.engines import KINDS, TICK, V4, V6, EngineStage, Peer, peers, running, talk
 from tests.media.net.loopback import Party, rtcp, rtp
 
 CALLER, CALLEE = Side.CALLER, Side.CALLEE
 RTPENGINE = "rtpengine"
 pytestmark = pytest.mark.parametrize("kind", KINDS)
-
-
-@contextlib.contextmanager
-def peers(*hosts: str, one_port: int = -1) -> Iterator[list[Peer]]:
-    """Parties at these addresses, the first with SSRC 1; the one with that index has one port, as iChat."""
-    made = [Peer(host, ssrc=index + 1, one_port=index == one_port) for index, host in enumerate(hosts)]
-    try:
-        yield made
-    finally:
-        for peer in made:
-            peer.close()
 
 
 async def report(one: Peer, other: Peer) -> None:
@@ -271,6 +258,17 @@ async def test_a_stranger_floods_the_ports_of_a_call(kind: str, tmp_path: Path) 
     assert (stranger.taken(), control.taken()) == ([], [])
     stranger.close()
     control.close()
+
+
+async def test_a_phone_behind_a_nat_is_learnt(kind: str, tmp_path: Path) -> None:
+    """Its description names an address that only it can reach; it is where its packets come from."""
+    async with running(kind, tmp_path) as stage:
+        with peers(V4, V4) as (phone, ichat):
+            behind = phone.sdp().replace(f"c=IN IP4 {V4}", "c=IN IP4 10.99.0.7")
+            ichat.is_told(await stage.ask(MediaOffer(stage.number(), CALLER, behind, ichat.host)))
+            await stage.answer(phone, ichat)
+            assert phone.say() == (await ichat.hears(1)).payloads
+            await talk(phone, ichat)
 
 
 # --- silence ----------------------------------------------------------------------------------------------
