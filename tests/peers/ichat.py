@@ -18,6 +18,7 @@ import secrets
 import ssl
 import struct
 from collections.abc import Callable, Coroutine
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Literal, Protocol, Self
 from xml.etree import ElementTree
@@ -329,13 +330,13 @@ class SimulatedIChat:
 
 
 def data_blob(*addresses: tuple[str, int]) -> str:
-    """Hex of one 40-byte record per IPv4 address, named en0, en1, ... as on a Mac."""
+    """Hex of one 40-byte record per address, named en0, en1, ... as on a Mac."""
     records = b""
     for number, (host, port) in enumerate(addresses):
         name = f"en{number}".encode()
-        records += struct.pack(
-            ">HH16s16sHH", 0, 0, name, bytes(int(part) for part in host.split(".")), port, 0
-        )
+        address = ip_address(host)
+        family = 0 if address.version == 4 else 0x0100
+        records += struct.pack(">HH16s16sHH", 0, family, name, address.packed, port, 0)
     return records.hex()
 
 

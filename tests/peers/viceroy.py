@@ -178,11 +178,12 @@ class ViceroyStack(asyncio.DatagramProtocol):
         )
 
     def _sdp(self, *media: str) -> str:
+        at = f"IN {'IP6' if ':' in self.local[0] else 'IP4'} {self.local[0]}"
         session = [
             "v=0",
-            f"o={self.jid.partition('@')[0]} 0 0 IN IP4 {self.local[0]}",
+            f"o={self.jid.partition('@')[0]} 0 0 {at}",
             f"s={self.jid}",
-            f"c=IN IP4 {self.local[0]}",
+            f"c={at}",
             "b=AS:250",
             "t=0 0",
             "a=FLS;VRA:0;RVRA:1;AS:2",
@@ -323,7 +324,8 @@ class ViceroyStack(asyncio.DatagramProtocol):
 
     @property
     def _here(self) -> str:
-        return f"{self.local[0]}:{self.local[1]}"
+        host, port = self.local
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     @property
     def _contact(self) -> list[tuple[str, str]]:
