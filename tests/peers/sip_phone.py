@@ -240,7 +240,8 @@ class SippPhone:
         name = f"{scenario}-{len(self.runs) + 1}"
         self.directory.mkdir(parents=True, exist_ok=True)
         text = (SCENARIOS / f"{scenario}.xml").read_text()
-        values = {"caller": "15551234567", "caller_name": "Bob B"} | values
+        usual = {"caller": "15551234567", "caller_name": "Bob B", "announced": "[media_port]"}
+        values = usual | values
         for placeholder, value in values.items():
             text = text.replace(f"@{placeholder}@", value)
         if self.tcp:
