@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable
 
-from bench import delay, load, presence, relay
+from bench import delay, load, memory, presence, relay
 
 MEASUREMENTS: dict[str, Callable[[], str]] = {
     "delay": delay.report,
     "load": load.report,
+    "memory": memory.report,
     "presence": presence.report,
-    "relay": lambda: "\n".join(relay.report(calls) for calls in (50, 200, 1_000)),
+    "relay": lambda: "\n\n".join(relay.report(calls) for calls in (50, 200, 1_000)),
 }
 
 

@@ -12,8 +12,8 @@ import re
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import psutil
@@ -25,6 +25,7 @@ from peers.ports import free_port
 from peers.program import Program, find
 from peers.prosody import PrivateProsody
 
+SCENARIO = Path(__file__).with_name("uac.xml")
 MESSAGES = 14
 """SIP messages that the gateway receives and sends for such a call, both legs."""
 STEADY_RATE = 20
@@ -97,14 +98,14 @@ def _wait_for(program: Program) -> None:
         time.sleep(0.1)
 
 
-async def _play(folder: Path, name: str, target: int, rate: int) -> tuple[int, int]:
+async def play(folder: Path, name: str, target: int, rate: int, scenario: Path = SCENARIO) -> tuple[int, int]:
     """Place calls at `rate` for `SECONDS`; returns how many there were and how many failed."""
     total = rate * SECONDS
     sipp = Program(
         name,
         [
             find("sipp", "sip-tester"), f"127.0.0.1:{target}", "-i", "127.0.0.1", "-p", str(free_port()),
-            "-sf", str(Path(__file__).with_name("uac.xml")), "-r", str(rate), "-m", str(total), "-l", "5000",
+            "-sf", str(scenario), "-r", str(rate), "-m", str(total), "-l", "5000",
             "-recv_timeout", "8000", "-timeout", str(SECONDS + 20), "-nostdin",
         ],
         folder,
@@ -150,8 +151,9 @@ def _echo_floor() -> float:
         return (_cpu(process) - before) / calls
 
 
-async def measure() -> tuple[float, dict[int, tuple[int, int]]]:
-    """CPU seconds per call at a steady rate, and (calls, failures) by rate."""
+@asynccontextmanager
+async def stage() -> AsyncIterator[tuple[Path, GatewayProcess]]:
+    """A folder, and a gateway on a real Prosody with an iChat that takes every call."""
     with tempfile.TemporaryDirectory(prefix="ichat-gw-bench-") as name:
         folder = Path(name)
         prosody = PrivateProsody(folder / "prosody")
@@ -175,21 +177,27 @@ async def measure() -> tuple[float, dict[int, tuple[int, int]]]:
             await ichat.query(gateway.control, "http://jabber.org/protocol/disco#info")
             ichat.subscribe_unheard(gateway.control)
             await asyncio.sleep(1.0)
-            process = psutil.Process(gateway.program.pid)
-            await _play(folder, "warm-up", gateway.sip_port, 10)
-            before = _cpu(process)
-            calls, failed = await _play(folder, "steady", gateway.sip_port, STEADY_RATE)
-            each = (_cpu(process) - before) / calls
-            rates = {STEADY_RATE: (calls, failed)}
-            for rate in RATES:
-                rates[rate] = await _play(folder, f"rate{rate}", gateway.sip_port, rate)
-                if rates[rate][1]:
-                    break
-            return each, rates
+            yield folder, gateway
         finally:
             await ichat.log_out()
             await gateway.stop_async()
             await prosody.stop_async()
+
+
+async def measure() -> tuple[float, dict[int, tuple[int, int]]]:
+    """CPU seconds per call at a steady rate, and (calls, failures) by rate."""
+    async with stage() as (folder, gateway):
+        process = psutil.Process(gateway.program.pid)
+        await play(folder, "warm-up", gateway.sip_port, 10)
+        before = _cpu(process)
+        calls, failed = await play(folder, "steady", gateway.sip_port, STEADY_RATE)
+        each = (_cpu(process) - before) / calls
+        rates = {STEADY_RATE: (calls, failed)}
+        for rate in RATES:
+            rates[rate] = await play(folder, f"rate{rate}", gateway.sip_port, rate)
+            if rates[rate][1]:
+                break
+        return each, rates
 
 
 def report() -> str:
