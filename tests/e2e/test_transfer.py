@@ -150,6 +150,23 @@ async def test_somebody_takes_the_call_over(stage: Stage, carol: SippPhone) -> N
     assert invites(stage) == 1
 
 
+async def test_somebody_picks_up_a_call_that_rings_elsewhere(stage: Stage, carol: SippPhone) -> None:
+    ringing = stage.phone.ring()
+    stage.ichat.call(stage.speed_dial)
+    said = await ringing.until("SIP 180 INVITE", way="out")
+    replaces = f"{said['call-id']};to-tag={tag(said['from'])};from-tag={tag(said['to'])}"
+    picking_up = carol.take_over(stage.gateway.address, "whoever", f"{replaces};early-only")
+    assert "in SIP CANCEL" in (await ringing.result()).kinds
+    await stage.ichat.wait_for("established")
+    await asyncio.sleep(TALK)
+    stage.ichat.sip.hang_up()
+    call, result = stage.ichat.sip.call, await picking_up.result()
+    assert call.sent >= TALK * 50 * 0.8
+    assert result.echoed >= call.sent - LOST_AT_THE_EDGES
+    assert call.receiver.intact(call.stream, call.sent) >= result.echoed - LOST_AT_THE_EDGES
+    assert invites(stage) == 1
+
+
 async def test_a_call_that_is_not_there_is_not_taken_over(stage: Stage, carol: SippPhone) -> None:
     taking = carol.take_over(stage.gateway.address, "alice", "nobodys;to-tag=1;from-tag=2")
     await taking.until("SIP 481 INVITE")
