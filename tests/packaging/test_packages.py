@@ -107,9 +107,15 @@ def test_the_source_distribution_has_what_users_need(sdist: Path) -> None:
         assert name in names
 
 
-def test_the_wheel_has_the_package_alone(wheel: Path) -> None:
+def test_the_wheel_has_the_package_alone_and_all_of_it(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert "ichat_gw/py.typed" in names
+    source = ROOT / "src"
+    of_ours = {
+        str(path.relative_to(source))
+        for path in (source / "ichat_gw").rglob("*")
+        if path.is_file() and path.suffix not in (".c", ".so", ".pyc")
+    }
+    assert of_ours <= set(names), "see package-data in pyproject.toml"
     assert {name.split("/")[0] for name in names} == {"ichat_gw", f"ichat_gw-{__version__}.dist-info"}
 
 
