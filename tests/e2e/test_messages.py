@@ -75,7 +75,7 @@ async def test_there_is_no_such_user(stage: Stage) -> None:
 
 
 async def test_a_user_who_is_offline(stage: Stage) -> None:
-    """Whether it is kept for him is the XMPP server's decision; Debian's servers are both set up to keep it."""
+    """Whether it is kept for him is the XMPP server's decision; both are set up to keep it."""
     run = stage.phone.write(stage.gateway.address, "bob", "for later")
     await run.result()
     async with SimulatedIChat(stage.prosody, "bob") as bob:

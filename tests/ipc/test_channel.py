@@ -21,6 +21,7 @@ from ichat_gw.ipc.channel import (
     PeerLost,
     QueueFull,
     Send,
+    Settled,
     Transmit,
 )
 from ichat_gw.ipc.messages import VERSION, Hello, Log, Message, Stop
@@ -58,7 +59,9 @@ class Pair:
         return datagrams(channel.receive(Send(message), self.now))
 
     def give(self, channel: Channel, data: bytes) -> list[Command]:
-        return channel.receive(Datagram(data), self.now)
+        """A datagram arrives, and what it brings is not answered at once."""
+        commands = channel.receive(Datagram(data), self.now)
+        return [*commands, *channel.receive(Settled(), self.now)]
 
     def wait(self, channel: Channel) -> list[Command]:
         """Let time pass until the channel's deadline."""
@@ -74,7 +77,7 @@ def test_a_message_goes_over_and_is_acknowledged() -> None:
     assert not pair.gateway.idle
     assert pair.gateway.deadline() == pytest.approx(100.05)
 
-    acknowledgement, deliver = pair.give(pair.connector, hello)
+    deliver, acknowledgement = pair.give(pair.connector, hello)
 
     assert deliver == Deliver(Hello(VERSION))
     assert isinstance(acknowledgement, Transmit)
@@ -163,6 +166,24 @@ def test_an_old_acknowledgement_does_no_harm() -> None:
     assert pair.gateway.idle
     assert pair.give(pair.gateway, first) == []
     assert pair.gateway.idle
+
+
+def test_an_answer_takes_the_acknowledgement_along() -> None:
+    pair = Pair()
+    [question] = pair.send(pair.gateway, line(1))
+    assert pair.connector.receive(Datagram(question), pair.now) == [Deliver(line(1))]
+    [answer] = pair.send(pair.connector, line(2))
+    assert pair.connector.receive(Settled(), pair.now) == []
+    pair.give(pair.gateway, answer)
+    assert pair.gateway.idle
+
+
+def test_nothing_is_owed_after_the_end() -> None:
+    pair = Pair()
+    [one] = pair.send(pair.gateway, line(1))
+    pair.connector.receive(Datagram(one), pair.now)
+    pair.connector.receive(Close(), pair.now)
+    assert pair.connector.receive(Settled(), pair.now) == []
 
 
 def test_messages_carry_acknowledgements() -> None:
@@ -370,6 +391,7 @@ class AnyNetwork(RuleBasedStateMachine):
 
     def give(self, role: Role, data: bytes) -> None:
         self.do(role, self.ends[role].receive(Datagram(data), self.now))
+        self.do(role, self.ends[role].receive(Settled(), self.now))
 
     @rule(role=st.sampled_from(Role), size=st.integers(0, 150))
     def send(self, role: Role, size: int) -> None:

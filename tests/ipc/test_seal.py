@@ -59,7 +59,9 @@ def test_every_message_survives_the_round_trip(message: Message) -> None:
     except MessageNotEncodable:
         return  # A lone surrogate or an integer above 64 bits.
     frame = Frame(1, 1, 1, 0, payload)
-    assert decode(CONNECTOR.open(GATEWAY.seal(frame)).payload) == message
+    assert (
+        encode(decode(CONNECTOR.open(GATEWAY.seal(frame)).payload)) == payload
+    )  # also where one is no number
 
 
 def test_all_messages_of_the_vocabulary_are_in_the_union() -> None:

@@ -20,8 +20,8 @@ from ichat_gw.app.parent import frame_document
 from ichat_gw.errors import GatewayError
 from ichat_gw.ops.logging import get_logger
 
-LONGEST_LINE = 8192
-"""Characters; longer lines of a child come out in pieces."""
+LONGEST_LINE = 65_536
+"""Characters; longer lines of a child come out in pieces. The connector's are shorter."""
 KILL: signal.Signals = getattr(signal, "SIGKILL", signal.SIGTERM)
 """Windows knows one way of ending a process, and calls it SIGTERM."""
 LAST_OUTPUT = 0.5

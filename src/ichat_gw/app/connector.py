@@ -223,6 +223,16 @@ class ConnectorServer:
             log.warning("message to the gateway refused", message=type(message).__name__, text=str(error))
 
 
+LONGEST_LOGGED = 8_000
+"""Characters of a stanza that are logged, so that a line stays one line (`children.LONGEST_LINE`): in JSON
+each may take six."""
+
+
+def _shortened(text: str) -> str:
+    more = len(text) - LONGEST_LOGGED
+    return text if more <= 0 else f"{text[:LONGEST_LOGGED]} ... and {more} characters more"
+
+
 def _log_stanzas(direction: wire.Direction, elements: Iterable[Element]) -> None:
     """Each stanza as a line of the wire log."""
     for element in elements:
@@ -232,5 +242,5 @@ def _log_stanzas(direction: wire.Direction, elements: Iterable[Element]) -> None
         )
         peer = (element.get("from") if direction == "in" else element.get("to")) or ""
         summary = wire.stanza_summary(kind, element.get("type", ""), namespace)
-        text = ElementTree.tostring(element, encoding="unicode")
+        text = _shortened(ElementTree.tostring(element, encoding="unicode"))
         wire.wire(log, "xmpp", direction, peer, summary, message=text)

@@ -6,7 +6,9 @@ Nothing needs to be agreed first, since only the two ends have the key.
 - Each message has a sequence number and is repeated until acknowledged: after 50 ms, then at doubling
   intervals up to 1 s. Unacknowledged for 10 s: `PeerLost`, and this channel is over.
 - Every datagram, first or repeated, acknowledges (cumulatively, and by a bit per message received out of
-  order). A datagram with a message is acknowledged at once.
+  order). A message is acknowledged by what its receiver answers at once, or else, when the receiver has done
+  with it (`Settled`), by a datagram of its own. To wait any longer for something that takes the
+  acknowledgement along is not worth it: a timer and another wake-up cost more than a datagram.
 - Every datagram has a number of its own, and a window over these numbers (as RFC 4303, section 3.4.3)
   drops what was received before. A repeated message comes in a new datagram: it is not a replay, only
   acknowledged again.
@@ -107,11 +109,16 @@ class Datagram:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """All that was delivered has been seen to, and its answers have been sent."""
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Send and deliver nothing more."""
 
 
-Event: TypeAlias = Send | Datagram | Close
+Event: TypeAlias = Send | Datagram | Settled | Close
 
 # --- commands ---------------------------------------------------------------------------------------------
 
@@ -200,6 +207,8 @@ class Channel:
         self._seen = 0
         self._expected = 1
         self._early: dict[int, bytes] = {}
+        self._owes = False
+        """An acknowledgement."""
 
     # --- what can be asked ---
 
@@ -235,6 +244,8 @@ class Channel:
                 return self._send(message, now)
             case Datagram(data):
                 return self._datagram(data, now)
+            case Settled():
+                return [self._frame()] if self._owes else []
             case Close():  # pragma: no branch
                 self._end()
                 return []
@@ -295,6 +306,7 @@ class Channel:
 
     def _frame(self, sequence: int = 0, payload: bytes = b"") -> Transmit:
         self._packet += 1
+        self._owes = False
         received = 0
         for early in self._early:
             received |= 1 << (early - self._expected - 1)
@@ -307,6 +319,7 @@ class Channel:
 
     def _end(self) -> None:
         self._over = True
+        self._owes = False
         self._flight.clear()
         self._queue.clear()
         self._early.clear()
@@ -370,7 +383,7 @@ class Channel:
         return self._fill_window(now)
 
     def _message(self, frame: Frame) -> list[Command]:
-        """Deliver the message of `frame` and those that waited for it, after acknowledging them."""
+        """Deliver the message of `frame` and those that waited for it."""
         if frame.sequence < self._expected or frame.sequence in self._early:
             return [self._drop(_Repeated("repeats a message that is here")), self._frame()]
         self._early[frame.sequence] = frame.payload
@@ -381,4 +394,5 @@ class Channel:
                 delivered.append(Deliver(decode(payload)))
             except UnknownDatagram as error:
                 delivered.append(self._drop(error))
-        return [self._frame(), *delivered]
+        self._owes = True
+        return delivered

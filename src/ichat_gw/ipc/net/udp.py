@@ -20,6 +20,7 @@ from ichat_gw.ipc.channel import (
     Dropped,
     PeerLost,
     Send,
+    Settled,
     Transmit,
 )
 from ichat_gw.ipc.messages import Message
@@ -192,7 +193,11 @@ class UdpLink(asyncio.DatagramProtocol):
         elif self._channel is None:
             self._drop("stale", "came while the other program is not running")
         else:
-            self._do(self._channel, self._channel.receive(Datagram(data), self._loop.time()))
+            channel, now = self._channel, self._loop.time()
+            self._do(channel, channel.receive(Datagram(data), now))
+            # Whoever got a message has answered it, or will not at once.
+            if commands := channel.receive(Settled(), now):
+                self._do(channel, commands)
 
     def error_received(self, exc: Exception) -> None:
         """The system refused a datagram: as good as lost, the channel repeats it."""
