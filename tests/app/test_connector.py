@@ -13,7 +13,15 @@ from ichat_gw.app.children import LONGEST_LINE
 from ichat_gw.app.connector import LONGEST_LOGGED, ConnectorServer, _log_stanzas
 from ichat_gw.app.connector_start import ConnectorStart
 from ichat_gw.ipc.channel import QueueFull
-from ichat_gw.ipc.messages import VERSION, Hello, Log, Message, SipRegisterJabberUser
+from ichat_gw.ipc.messages import (
+    VERSION,
+    Hello,
+    Log,
+    Message,
+    NotifyChatMessage,
+    RejectChatMessage,
+    SipRegisterJabberUser,
+)
 from ichat_gw.jabber.events import (
     CloseStream,
     ConnectorCommand,
@@ -125,9 +133,20 @@ def test_a_gateway_that_does_not_take_what_we_say(tmp_path: Path, console: io.St
     def scene(server: ConnectorServer, wires: Wires) -> None:
         wires.full = True
         server._tell(SipRegisterJabberUser("alice@x"))
+        fed: list[object] = []
+        server._feed = fed.append  # type: ignore[method-assign]
+        server._loop = asyncio.get_running_loop()
+        server._loop.call_soon = lambda callback, *said: callback(*said)  # type: ignore[method-assign,assignment,misc]
+        try:
+            server._tell(NotifyChatMessage("5@gw", "alice@x/y", "m1", "hi"))
+        finally:
+            del server._loop.call_soon
+        (rejection,) = fed
+        assert isinstance(rejection, RejectChatMessage)
+        assert rejection.status == 503
 
     serve(tmp_path, scene)
-    (line,) = (json.loads(text) for text in console.getvalue().splitlines())
+    line, _ = (json.loads(text) for text in console.getvalue().splitlines())
     assert (line["level"], line["message"]) == ("WARNING", "SipRegisterJabberUser")
 
 

@@ -20,6 +20,7 @@ from ichat_gw.clock import Alarm
 from ichat_gw.ipc.channel import PeerLost
 from ichat_gw.ipc.messages import VERSION, Configure, Hello, Log, Message, Stop
 from ichat_gw.ipc.net.udp import UdpLink
+from ichat_gw.ipc.refusals import instead_of
 from ichat_gw.ipc.seal import Role, SendRefused
 from ichat_gw.jabber.connector import Connector
 from ichat_gw.jabber.events import (
@@ -221,6 +222,8 @@ class ConnectorServer:
             self._link.send(message)
         except SendRefused as error:
             log.warning("message to the gateway refused", message=type(message).__name__, text=str(error))
+            for answer in instead_of(message, str(error)):
+                self._loop.call_soon(self._feed, answer)
 
 
 LONGEST_LOGGED = 8_000

@@ -45,15 +45,9 @@ from ichat_gw.clock import Alarm
 from ichat_gw.config.load import Loaded, load
 from ichat_gw.config.table import Settings
 from ichat_gw.ipc.channel import PeerLost
-from ichat_gw.ipc.messages import (
-    VERSION,
-    Hello,
-    InitiateIChatCall,
-    Message,
-    NotifyIChatCallFailed,
-    StanzasSeen,
-)
+from ichat_gw.ipc.messages import VERSION, Hello, Message, StanzasSeen
 from ichat_gw.ipc.net.udp import UdpLink
+from ichat_gw.ipc.refusals import instead_of
 from ichat_gw.ipc.seal import Role, SendRefused
 from ichat_gw.jabber.ichat.leg import ToConnector
 from ichat_gw.media.engine import ToNode, ToWorker
@@ -381,10 +375,8 @@ class Server:
             self._link.send(message)
         except SendRefused as error:
             log.warning("message to the connector refused", message=type(message).__name__, text=str(error))
-            if isinstance(message, InitiateIChatCall):
-                # Never silently lost: the caller hears that we are overloaded.
-                refused = FromConnector(NotifyIChatCallFailed(message.handle, 503, str(error)))
-                self._loop.call_soon(self._feed, refused)
+            for answer in instead_of(message, str(error)):
+                self._loop.call_soon(self._feed, FromConnector(answer))
 
     # --- out ----------------------------------------------------------------------------------------------
 
