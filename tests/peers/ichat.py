@@ -198,6 +198,10 @@ class SimulatedIChat:
         """Give a JID's presence up."""
         self._online().make_presence(pto=jid, ptype="unsubscribe").send()
 
+    async def remove(self, jid: str) -> None:
+        """Remove a contact from the roster."""
+        await self._online().del_roster_item(jid)
+
     def probe(self, jid: str) -> None:
         """Ask for presence directly, as a server does."""
         self._online().make_presence(pto=jid, ptype="probe").send()
