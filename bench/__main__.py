@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from bench import delay, load, memory, presence, relay
+from bench import delay, load, memory, presence, relay, tracing
 
 MEASUREMENTS: dict[str, Callable[[], str]] = {
     "delay": delay.report,
@@ -11,6 +11,7 @@ MEASUREMENTS: dict[str, Callable[[], str]] = {
     "memory": memory.report,
     "presence": presence.report,
     "relay": lambda: "\n\n".join(relay.report(calls) for calls in (50, 200, 1_000)),
+    "tracing": tracing.report,
 }
 
 

@@ -12,7 +12,7 @@ import re
 import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -84,7 +84,7 @@ class _Answers(asyncio.DatagramProtocol):
         self.transport.sendto(build("SIP/2.0 200 OK", headers, self.sdp if invite else ""), addr)  # type: ignore[attr-defined]
 
 
-def _cpu(process: psutil.Process) -> float:
+def cpu(process: psutil.Process) -> float:
     """CPU seconds of a process and its children, user and system."""
     total = 0.0
     for one in (process, *process.children(recursive=True)):
@@ -144,16 +144,21 @@ def _echo_floor() -> float:
     with _echo() as (process, port), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(2.0)
         payload = b"x" * 600
-        before = _cpu(process)
+        before = cpu(process)
         for _ in range(calls * MESSAGES // 2):
             sock.sendto(payload, ("127.0.0.1", port))
             sock.recv(4096)
-        return (_cpu(process) - before) / calls
+        return (cpu(process) - before) / calls
 
 
 @asynccontextmanager
-async def stage() -> AsyncIterator[tuple[Path, GatewayProcess]]:
-    """A folder, and a gateway on a real Prosody with an iChat that takes every call."""
+async def stage(
+    prepare: Callable[[GatewayProcess], None] | None = None,
+) -> AsyncIterator[tuple[Path, GatewayProcess]]:
+    """A folder, and a gateway on a real Prosody with an iChat that takes every call.
+
+    `prepare` may change the gateway before it is started.
+    """
     with tempfile.TemporaryDirectory(prefix="ichat-gw-bench-") as name:
         folder = Path(name)
         prosody = PrivateProsody(folder / "prosody")
@@ -170,6 +175,8 @@ async def stage() -> AsyncIterator[tuple[Path, GatewayProcess]]:
             "MaxCallsPerUser": "5000",
         }
         gateway = GatewayProcess(folder / "gateway", prosody, free_port(), settings=settings)
+        if prepare is not None:
+            prepare(gateway)
         ichat = EagerIChat(prosody, "alice")
         try:
             await gateway.start_async()
@@ -189,9 +196,9 @@ async def measure() -> tuple[float, dict[int, tuple[int, int]]]:
     async with stage() as (folder, gateway):
         process = psutil.Process(gateway.program.pid)
         await play(folder, "warm-up", gateway.sip_port, 10)
-        before = _cpu(process)
+        before = cpu(process)
         calls, failed = await play(folder, "steady", gateway.sip_port, STEADY_RATE)
-        each = (_cpu(process) - before) / calls
+        each = (cpu(process) - before) / calls
         rates = {STEADY_RATE: (calls, failed)}
         for rate in RATES:
             rates[rate] = await play(folder, f"rate{rate}", gateway.sip_port, rate)

@@ -18,12 +18,15 @@ from ichat_gw.config.table import Settings
 from ichat_gw.ipc.messages import StanzasSeen
 from ichat_gw.media.engine import StatisticsAsked
 from ichat_gw.ops.hep import HepSource
+from ichat_gw.ops.logging import get_logger
 from ichat_gw.ops.net.hep import HepSender
 from ichat_gw.ops.records import Records
 from ichat_gw.sip.events import SessionId
 
 if TYPE_CHECKING:
     from ichat_gw.app.http.page import StatusPage
+
+log = get_logger(__name__)
 
 
 class Onlookers:
@@ -95,6 +98,13 @@ class Onlookers:
                 case StatisticsAsked():
                     self._ask(command)
                 case CallKept(record):
+                    log.info(
+                        "verdict",
+                        call=record.call,
+                        code=record.verdict,
+                        text=record.sentence,
+                        remedy=record.remedy,
+                    )
                     self.memory.keep(record)
                     if self.page is not None:
                         self.page.kept(record)
