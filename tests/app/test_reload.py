@@ -403,10 +403,23 @@ def test_a_call_goes_on_and_ends_as_ever(site: Site) -> None:
     site.world.run(30.0)
     assert site.requests("INVITE") == site.requests("BYE") == []
     assert len(site.world.gateway.calls.live) == 1
-    site.world.alice.hang_up()
+    # The phone is in no network that is allowed now, and is heard to the end of its call.
+    site.world.phone.hang_up()
+    site.world.run(1.0)
+    assert site.requests("BYE", site.world.alice.address)
     site.world.run(60.0)
     assert site.world.gateway.calls.live == {}
-    assert site.requests("BYE", site.world.phone.address)
+    assert site.world.gateway.admission.expected == 0
+
+
+def test_a_phone_that_was_called_is_heard_to_the_end_of_its_call(site: Site) -> None:
+    site.world.alice.dial("5551234")
+    site.world.run(3.0)
+    site.reload(AllowedSIPNetworks="192.0.2.1")
+    site.world.phone.hang_up()
+    site.world.run(60.0)
+    assert site.world.gateway.calls.live == {}
+    assert site.world.gateway.admission.expected == 0
 
 
 def test_a_wrong_file_changes_nothing_and_says_why(site: Site) -> None:

@@ -274,6 +274,15 @@ class Calls:
         else:
             self.hear(call, FromLeg(side, event))
 
+    def keep_hearing(self) -> None:
+        """Hear the parties of live calls to the end, whatever networks are allowed from now on."""
+        for call in self.live.values():
+            for leg in call.legs.values():
+                if leg.session is not None and leg.session not in self._client_of:
+                    address = self._user_agent.remote_of(leg.session)
+                    if address:
+                        self._expect_client(leg.session, address)
+
     def _expect_client(self, session: SessionId, address: str) -> None:
         """Hear an iChat client as long as there is a session with it."""
         self._client_of[session] = address

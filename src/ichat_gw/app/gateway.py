@@ -488,6 +488,8 @@ class Gateway:
         self.config = replace(
             new.config, component=before.component, local_hosts=before.local_hosts, node=before.node
         )
+        if new.config.limits.networks != before.limits.networks:
+            self.calls.keep_hearing()
         self.admission.reconfigure(new.config.limits)
         self.callees.rules = new.config.rules
         self.transfers.reconfigure(new.config.transfers)

@@ -129,12 +129,13 @@ def _sample_entry(setting: Setting) -> str:
 
 def setting_comment(setting: Setting) -> str:
     """What a file says above a setting."""
-    row = setting.row
-    sentence = row.sentence.replace("`", "")
-    if row.pair:
-        return comment(sentence)
+    return comment(setting.row.sentence.replace("`", "") if setting.row.pair else setting_words(setting))
+
+
+def setting_words(setting: Setting) -> str:
+    """What there is to say of a setting, in one paragraph."""
     default = "Required" if setting.required else f"Default: {setting.default_text.replace('`', '')}"
-    return comment(f"{sentence} Allowed: {row.kind.allowed}. {default}.")
+    return f"{setting.row.sentence.replace('`', '')} Allowed: {setting.row.kind.allowed}. {default}."
 
 
 def comment(text: str) -> str:

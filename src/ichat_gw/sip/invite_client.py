@@ -163,6 +163,11 @@ class ClientSession(Session):
     # --- the bridge's side --------------------------------------------------------------------------------
 
     @property
+    def remote(self) -> str:
+        """The IP address of the other end."""
+        return self._invite.flow.remote[0] if self._invite is not None else ""
+
+    @property
     def owes_bye(self) -> bool:
         """Whether the session has still to say BYE, when it may."""
         return self._usage is not None and self._usage.owes_bye

@@ -93,6 +93,11 @@ class ServerSession(Session):
     # --- the bridge's side --------------------------------------------------------------------------------
 
     @property
+    def remote(self) -> str:
+        """The IP address of the other end."""
+        return self._flow.remote[0]
+
+    @property
     def owes_bye(self) -> bool:
         """Whether the session has still to say BYE, when it may."""
         return self._usage is not None and self._usage.owes_bye

@@ -29,6 +29,11 @@ class Session(TransactionUser, ABC):
 
     @property
     @abstractmethod
+    def remote(self) -> str:
+        """The IP address of the other end, as far as known; ""."""
+
+    @property
+    @abstractmethod
     def owes_bye(self) -> bool:
         """Whether the session has still to say BYE, when it may."""
 

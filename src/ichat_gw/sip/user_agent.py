@@ -164,6 +164,11 @@ class UserAgent:
         session = self._by_call_id.get(call_id)
         return session.number if session is not None else None
 
+    def remote_of(self, session: SessionId) -> str:
+        """The IP address of the other end of a session, as far as known; ""."""
+        found = self._sessions.get(session)
+        return found.remote if found is not None else ""
+
     def aor_of(self, request_uri: str) -> str | None:
         """Find the address of record whose registered Contact this Request-URI is."""
         return self._registrations.aor_of(request_uri)
