@@ -128,6 +128,8 @@ def script() -> str:
         said = f"$PLACE/terminal{number}"
         steps.append(f"({block.text.rstrip()}) >{said} 2>&1 &\nuntil_said {said} '{ready}'\n")
     assert running == len(STAYS)
+    # The id that the reader takes from the list.
+    steps.append(".venv/bin/ichat-gw trace $(.venv/bin/ichat-gw records | awk 'NR == 2 { print $1 }')\n")
     return "".join(steps)
 
 
@@ -149,7 +151,7 @@ def test_the_tutorial_to_the_letter(tmp_path: Path) -> None:
     done = subprocess.run(
         ["unshare", *SPACES, "bash", "-c", script()],
         env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, check=False, timeout=120,
+        text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     for said in (
@@ -157,6 +159,8 @@ def test_the_tutorial_to_the_letter(tmp_path: Path) -> None:
         "Call established",
         "a call is up",
         "100@ichat-gw.localhost has answered",
+        "Since the start: 2 calls, 2 answered",
+        "apple:iq:vc:",  # in the ladder
     ):
         assert said in done.stdout, done.stdout
     packets = [int(count) for count in re.findall(r"(\d+) packets of sound came", done.stdout)]
