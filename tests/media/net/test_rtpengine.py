@@ -11,7 +11,7 @@ from ichat_gw.call.media import MediaLost, MediaOffer, MediaRefused, Side
 from ichat_gw.media.engine import FromNode, MediaFor, NodeUnreachable
 from ichat_gw.media.net import rtpengine as module
 from ichat_gw.media.net.rtpengine import RtpengineSockets
-from ichat_gw.media.rtpengine import engine
+from ichat_gw.media.rtpengine import nodes
 from peers.ports import free_port
 from peers.rtpengine import PrivateRtpengine
 from tests.media.net.engines import V4, V6, Peer, peers, running, talk
@@ -23,9 +23,9 @@ real = pytest.mark.e2e
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """All in a tenth of the time."""
-    monkeypatch.setattr(engine, "PING_EVERY", 0.5)
-    monkeypatch.setattr(engine, "PING_AGAIN", 0.1)
-    monkeypatch.setattr(engine, "GRACE", 0.5)
+    monkeypatch.setattr(nodes, "PING_EVERY", 0.5)
+    monkeypatch.setattr(nodes, "PING_AGAIN", 0.1)
+    monkeypatch.setattr(nodes, "GRACE", 0.5)
     monkeypatch.setattr(module, "PAUSE", 0.1)
 
 

@@ -45,7 +45,8 @@ from ichat_gw.media.engine import (
     WorkerLost,
 )
 from ichat_gw.media.rtpengine.bencode import decode, encode
-from ichat_gw.media.rtpengine.engine import GRACE, PING_AGAIN, PING_EVERY, RtpEngine, RtpEngineConfig
+from ichat_gw.media.rtpengine.engine import RtpEngine, RtpEngineConfig
+from ichat_gw.media.rtpengine.nodes import GRACE, PING_AGAIN, PING_EVERY
 from ichat_gw.media.rtpengine.transactions import LAST_WAIT, REPEATS
 from ichat_gw.media.sdp import SessionDescription
 from tests.media.test_relay_engine import ICHAT, PHONE, audio_lines, our_port, sdp

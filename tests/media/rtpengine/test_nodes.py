@@ -1,6 +1,6 @@
 """Which rtpengine a call is given to."""
 
-from ichat_gw.media.rtpengine.nodes import FULL_FOR, Nodes
+from ichat_gw.media.rtpengine.nodes import FULL_FOR, GRACE, PING_AGAIN, PING_EVERY, Nodes
 
 
 def test_the_one_that_lives_and_has_least_to_do() -> None:
@@ -22,11 +22,11 @@ def test_the_one_that_lives_and_has_least_to_do() -> None:
 
 def test_one_that_is_lost_is_not_asked() -> None:
     nodes = Nodes(["a:1", "b:1"])
-    assert nodes.lost(0, "it does not answer")
-    assert not nodes.lost(0, "still not")
+    assert nodes.lost(0, "it does not answer", 0.0)
+    assert not nodes.lost(0, "still not", 1.0)
     assert nodes[0].lost_by == "still not"
     assert nodes.choose(0.0) == 1
-    nodes.lost(1, "neither")
+    nodes.lost(1, "neither", 1.0)
     assert nodes.choose(0.0) is None
     nodes.lives(0)
     assert nodes.choose(0.0) == 0
@@ -41,3 +41,23 @@ def test_one_that_has_no_room_is_asked_last_for_a_while() -> None:
     assert nodes.choose(100.1) == 1
     assert nodes.choose(100.1, without={1}) == 0
     assert nodes.choose(100.0 + FULL_FOR) == 0
+
+
+def test_signs_of_life() -> None:
+    nodes = Nodes(["a:1", "b:1"])
+    assert nodes.deadline() == 0.0
+    assert nodes.to_ping(100.0) == [0, 1]
+    assert nodes.deadline() is None, "they have been asked"
+    nodes.lives(0)
+    nodes.pinged(0, 100.0)
+    nodes.lost(1, "it does not answer", 102.5)
+    assert nodes.to_ping(102.5 + PING_AGAIN) == [1]
+    nodes.lost(1, "it does not answer", 103.5)
+    assert nodes.to_ping(100.0 + PING_EVERY) == [1, 0]
+    assert nodes.gone(102.5 + GRACE - 0.1) == []
+    assert nodes.deadline() == 102.5 + GRACE
+    assert nodes.gone(102.5 + GRACE) == [1]
+    nodes.lives(1)
+    nodes.lost(1, "again", 110.0)
+    nodes.lives(1)
+    assert nodes.gone(200.0) == [], "it came back in time"

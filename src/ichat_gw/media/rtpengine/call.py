@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from ichat_gw.call.media import MediaOffer, Side
 from ichat_gw.media.engine import CallCounters
@@ -160,3 +161,45 @@ class NgCall:
         return {
             side: None if party.heard is None else now - party.heard for side, party in self.parties.items()
         }
+
+
+# --- what a request to rtpengine was about ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Whether it lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Where the party of `call` is: the caller in an offer, the callee in an answer."""
+
+    call: NgCall
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The counters of `call`, for our own use."""
+
+    call: NgCall
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The counters of the call with this handle, for somebody else."""
+
+    call: NgCall
+    query: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """`call` is over."""
+
+    call: NgCall
+
+
+What: TypeAlias = Ping | Told | Look | Query | Delete
+"""What is told to an rtpengine, or asked of it."""

@@ -21,7 +21,6 @@ seconds for it; then they are lost, as are those that it has forgotten when it i
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import TypeAlias
 
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.media import (
@@ -63,19 +62,13 @@ from ichat_gw.media.exchange import (
 )
 from ichat_gw.media.negotiation import NotAcceptable
 from ichat_gw.media.rtpengine import ng
-from ichat_gw.media.rtpengine.call import NgCall, NgParty
+from ichat_gw.media.rtpengine.call import Delete, Look, NgCall, NgParty, Ping, Query, Told, What
 from ichat_gw.media.rtpengine.descriptions import address_in
 from ichat_gw.media.rtpengine.nodes import Life, Nodes
 from ichat_gw.media.rtpengine.report import counters_in
 from ichat_gw.media.rtpengine.transactions import Transactions
 from ichat_gw.media.sdp import InvalidSdp, address_type
 
-PING_EVERY = 5.0
-"""Seconds between two questions whether an rtpengine lives."""
-PING_AGAIN = 1.0
-"""The same for one that did not answer."""
-GRACE = 5.0
-"""Seconds that calls wait for an rtpengine that does not answer."""
 LONGEST_LOOK = 15.0
 """Seconds between two looks at the counters of a call, at most."""
 
@@ -90,48 +83,6 @@ class RtpEngineConfig:
     """CodecIdFilterList: payload types taken out of offers."""
     media_timeout: float = 0.0
     """MediaTimeout: how long a party that is not on hold may send nothing; 0: for ever."""
-
-
-# --- what a request to rtpengine was about ----------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Ping:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """Where the party of `call` is: the caller in an offer, the callee in an answer."""
-
-    call: NgCall
-    side: Side
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """The counters of `call`, for our own use."""
-
-    call: NgCall
-
-
-@dataclass(frozen=True, slots=True)
-class _Query:
-    """The counters of the call with this handle, for somebody else."""
-
-    call: NgCall
-    query: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Delete:
-    call: NgCall
-
-
-_What: TypeAlias = _Ping | _Told | _Look | _Query | _Delete
-
-
-_Timer: TypeAlias = tuple[str, int] | NgCall
 
 
 class RtpEngine:
@@ -152,10 +103,8 @@ class RtpEngine:
         self._circles: Circles[NgParty] = Circles()
         self._last_session = 0
         self._out: list[EngineCommand] = []
-        self._transactions: Transactions[_What] = Transactions(self._send, rng)
-        self._timers: Timers[_Timer] = Timers()
-        for node in range(len(self._nodes)):
-            self._timers.set(("ping", node), 0.0)
+        self._transactions: Transactions[What] = Transactions(self._send, rng)
+        self._looks: Timers[NgCall] = Timers()
 
     @property
     def _look_every(self) -> float:
@@ -210,7 +159,7 @@ class RtpEngine:
 
     def deadline(self) -> float | None:
         """When it is time to ask again, or to give up."""
-        times = (self._timers.deadline(), self._transactions.deadline())
+        times = (self._looks.deadline(), self._nodes.deadline(), self._transactions.deadline())
         return min((time for time in times if time is not None), default=None)
 
     def expire(self, now: float) -> list[EngineCommand]:
@@ -218,14 +167,12 @@ class RtpEngine:
         for node, what in self._transactions.expire(now):
             self._given_up(node, what, now)
             self._node_lost(node, "it does not answer", now)
-        for timer in self._timers.due(now):
-            match timer:
-                case NgCall():
-                    self._look(timer, now)
-                case ("ping", node):
-                    self._transactions.ask(node, ng.ping(), _Ping(), now)
-                case (_, node):
-                    self._lose_calls(node, now)
+        for call in self._looks.due(now):
+            self._look(call, now)
+        for node in self._nodes.to_ping(now):
+            self._transactions.ask(node, ng.ping(), Ping(), now)
+        for node in self._nodes.gone(now):
+            self._lose_calls(node, now)
         return self._commands()
 
     def _commands(self) -> list[EngineCommand]:
@@ -301,7 +248,7 @@ class RtpEngine:
         self._tell_of(call, Side.CALLER, now)
 
     def _tell_of(self, call: NgCall, side: Side, now: float) -> None:
-        self._transactions.ask(call.node, call.request(side), _Told(call, side), now)
+        self._transactions.ask(call.node, call.request(side), Told(call, side), now)
 
     def _told(self, call: NgCall, side: Side, reply: ng.Reply, now: float) -> None:
         """It has heard where `side` is, and says where the other one is to send."""
@@ -338,8 +285,8 @@ class RtpEngine:
             self._meet(call, asked)
         except (CannotMeet, NotAcceptable) as error:
             self._fail(call, asked.request, error, now)
-        if call not in self._timers and not call.closing:
-            self._timers.set(call, now + self._look_every)
+        if call not in self._looks and not call.closing:
+            self._looks.set(call, now + self._look_every)
         self._advance(call, now)
 
     def _give_ports(self, call: NgCall, side: Side) -> None:
@@ -405,13 +352,13 @@ class RtpEngine:
         del self._calls[call.handle]
         call.closing = True
         call.queue.clear()
-        self._timers.clear(call)
+        self._looks.clear(call)
         # An offer that is still under way would open again what is deleted before it arrives.
         if call.telling is None:
             self._delete(call, now)
 
     def _delete(self, call: NgCall, now: float) -> None:
-        self._transactions.ask(call.node, ng.delete(call.id), _Delete(call), now)
+        self._transactions.ask(call.node, ng.delete(call.id), Delete(call), now)
 
     def _forget(self, call: NgCall, counters: CallCounters | None) -> None:
         """Nothing of this call is open any more."""
@@ -450,51 +397,46 @@ class RtpEngine:
         what, reply = answered
         self._node_lives(node, now)
         match what:
-            case _Ping():
-                self._timers.set(("ping", node), now + PING_EVERY)
-            case _Told(call, side):
+            case Ping():
+                self._nodes.pinged(node, now)
+            case Told(call, side):
                 self._told(call, side, reply, now)
-            case _Look(call):
+            case Look(call):
                 self._looked(call, reply, now)
-            case _Query(call, query):
+            case Query(call, query):
                 counters = counters_in(reply, call.silence(now))
                 self._out.append(Statistics(call.handle, query, counters))
-            case _Delete(call):
+            case Delete(call):
                 self._forget(call, counters_in(reply, call.silence(now)))
 
-    def _given_up(self, node: int, what: _What, now: float) -> None:
+    def _given_up(self, node: int, what: What, now: float) -> None:
         """There was no answer to this."""
         match what:
-            case _Ping():
-                self._timers.set(("ping", node), now + PING_AGAIN)
-            case _Told(call, _):
+            case Told(call, _):
                 if not self._tell_another(call, now):
                     text = f"{self._nodes[node].name} does not answer"
                     self._cannot_tell(call, CannotMeet(Cause.MEDIA_FAILED, text), now)
-            case _Look(call):
+            case Look(call):
                 if not call.closing:
-                    self._timers.set(call, now + self._look_every)
-            case _Query(call, query):
+                    self._looks.set(call, now + self._look_every)
+            case Query(call, query):
                 self._out.append(Statistics(call.handle, query, None))
-            case _Delete(call):
+            case Delete(call):
                 self._forget(call, None)
 
     def _node_lives(self, node: int, now: float) -> None:
         if not self._nodes.lives(node):
             return
-        self._timers.clear(("grace", node))
         self._out.append(PartChanged(self._nodes[node].name, True, "it answers"))
         for call in self._open:
             if call.node == node and not call.closing:
                 self._look(call, now)  # it may have been started anew, and know nothing of them
 
     def _node_lost(self, node: int, text: str, now: float) -> None:
-        if self._nodes.lost(node, text):
-            self._timers.set(("grace", node), now + GRACE)
+        if self._nodes.lost(node, text, now):
             self._out.append(PartChanged(self._nodes[node].name, False, text))
         for what in self._transactions.give_up(node):
             self._given_up(node, what, now)
-        self._timers.set(("ping", node), now + PING_AGAIN)
 
     def _lose_calls(self, node: int, now: float) -> None:
         """Those on an rtpengine that stays away."""
@@ -505,17 +447,17 @@ class RtpEngine:
     # --- looking after calls ------------------------------------------------------------------------------
 
     def _look(self, call: NgCall, now: float) -> None:
-        self._timers.clear(call)
+        self._looks.clear(call)
         if call.telling is None:
-            self._transactions.ask(call.node, ng.query(call.id), _Look(call), now)
+            self._transactions.ask(call.node, ng.query(call.id), Look(call), now)
         else:
-            self._timers.set(call, now + self._look_every)
+            self._looks.set(call, now + self._look_every)
 
     def _looked(self, call: NgCall, reply: ng.Reply, now: float) -> None:
         """What rtpengine has counted, or that it knows nothing of the call."""
         if call.closing:
             return
-        self._timers.set(call, now + self._look_every)
+        self._looks.set(call, now + self._look_every)
         if reply.is_unknown_call and call.telling is None:
             self._lose(call, f"{self._nodes[call.node].name} has forgotten the call", now)
             return
@@ -536,4 +478,4 @@ class RtpEngine:
         if call is None or not call.has_ports or self._nodes[call.node].life is Life.DOWN:
             self._out.append(Statistics(handle, query, None))
         else:
-            self._transactions.ask(call.node, ng.query(call.id), _Query(call, query), now)
+            self._transactions.ask(call.node, ng.query(call.id), Query(call, query), now)

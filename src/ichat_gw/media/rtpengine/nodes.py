@@ -1,9 +1,21 @@
-"""The rtpengines that there are: which of them live, and which has least to do."""
+"""The rtpengines that there are: which of them live, and which has least to do.
+
+Each is asked for a sign of life every few seconds, sooner when it gave none. One that is lost has some time
+to come back before its calls are lost, too.
+"""
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from ichat_gw.clock import Timers
+
+PING_EVERY = 5.0
+"""Seconds between two questions whether an rtpengine lives."""
+PING_AGAIN = 1.0
+"""The same for one that did not answer."""
+GRACE = 5.0
+"""Seconds that calls wait for an rtpengine that does not answer."""
 FULL_FOR = 5.0
 """Seconds for which one that had no room is asked after all others."""
 
@@ -41,6 +53,10 @@ class Nodes:
 
     def __init__(self, addresses: Sequence[str]) -> None:
         self._nodes = [Node(address) for address in addresses]
+        self._pings: Timers[int] = Timers()
+        self._graces: Timers[int] = Timers()
+        for number in range(len(self._nodes)):
+            self._pings.set(number, 0.0)
 
     def __getitem__(self, number: int) -> Node:
         return self._nodes[number]
@@ -71,13 +87,34 @@ class Nodes:
         """It has answered. Returns whether that is news."""
         node = self._nodes[number]
         news, node.life = node.life is not Life.UP, Life.UP
+        self._graces.clear(number)
         return news
 
-    def lost(self, number: int, text: str) -> bool:
-        """It does not answer, for a reason. Returns whether that is news."""
+    def pinged(self, number: int, now: float) -> None:
+        """It has answered the question whether it lives, and is asked again in a while."""
+        self._pings.set(number, now + PING_EVERY)
+
+    def lost(self, number: int, text: str, now: float) -> bool:
+        """It does not answer, for a reason; ask it again soon. Returns whether that is news."""
         node = self._nodes[number]
         news, node.life, node.lost_by = node.life is not Life.DOWN, Life.DOWN, text
+        self._pings.set(number, now + PING_AGAIN)
+        if news:
+            self._graces.set(number, now + GRACE)
         return news
+
+    def deadline(self) -> float | None:
+        """When it is time to ask one, or to wait for one no longer."""
+        times = (self._pings.deadline(), self._graces.deadline())
+        return min((time for time in times if time is not None), default=None)
+
+    def to_ping(self, now: float) -> list[int]:
+        """Those that it is time to ask."""
+        return self._pings.due(now)
+
+    def gone(self, now: float) -> list[int]:
+        """Those that were lost and have not come back in time."""
+        return self._graces.due(now)
 
     def full(self, number: int, now: float) -> None:
         """It had no room for a call."""
