@@ -166,4 +166,4 @@ def test_the_tutorial_to_the_letter(tmp_path: Path) -> None:
     packets = [int(count) for count in re.findall(r"(\d+) packets of sound came", done.stdout)]
     assert len(packets) == 2
     assert min(packets) > 50, done.stdout
-    assert len(re.findall("call over", done.stdout)) == 2
+    assert len(re.findall("INFO call over", done.stdout)) == 2
