@@ -74,6 +74,7 @@ def serve(folder: Path, scene: Callable[[ConnectorServer, Wires], None]) -> None
             ping_seconds=0.0,
             messages=True,
             numbers_reachable=False,
+            traces=False,
             database=str(folder / "db"),
             userdb=str(folder / "none"),
             log_level="DEBUG",

@@ -27,7 +27,7 @@ from peers.stage import Stage
 pytestmark = pytest.mark.e2e
 XMPP_SERVERS = EVERY_SERVER
 
-SECONDS = float(os.environ.get("CHAOS_SECONDS", "10"))
+SECONDS = float(os.environ.get("CHAOS_SECONDS", "8"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.randrange(1, 10**6)
 LOG = os.environ.get("CHAOS_LOG", os.devnull)
 TOLD = 30

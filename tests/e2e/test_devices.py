@@ -120,12 +120,14 @@ async def test_jids_that_take_no_calls(stage: Stage, callee: str) -> None:
 async def test_the_control_contact_is_removed(stage: Stage) -> None:
     """Removing it from the roster ends both subscriptions (RFC 6121 section 2.5), and so the registration."""
     async with SimulatedIChat(stage.prosody, "carol") as carol:
-        await carol.subscribe(stage.gateway.control)
-        await stage.gateway.until_logged("ipc", "in", "sipRegisterJabberUser")
-        await carol.remove(stage.gateway.control)
-        await stage.gateway.until_logged("ipc", "in", "sipUnregisterJabberUser")
-        await stage.gateway.until_logged("xmpp", "in", "presence unsubscribed", carol.jid)
+        control = stage.gateway.control
+        await carol.subscribe(control)
+        await carol.wait_for("presence", where=lambda s: (s.peer, s.fields["type"]) == (control, "subscribe"))
+        await carol.query(control, "http://jabber.org/protocol/disco#info")
+        await carol.remove(control)
+        await stage.gateway.until_logged("xmpp", "in", "presence unsubscribe", carol.jid)
         await stage.gateway.until_logged("xmpp", "out", "presence unsubscribed", carol.jid)
+        await stage.gateway.until_logged("ipc", "in", "sipUnregisterJabberUser")
     await stage.phone.dial_and_fail(stage.gateway.address, "carol", 404).result()
 
 

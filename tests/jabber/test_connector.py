@@ -1,6 +1,7 @@
 """Routing, stopping, and that nothing whatever makes the connector raise or leaves something behind."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from xml.etree.ElementTree import Element, SubElement
 
 import pytest
@@ -17,6 +18,8 @@ from ichat_gw.ipc.messages import (
     JabberConnection,
     Log,
     Message,
+    NotifyChatMessage,
+    NotifyChatMessageSent,
     NotifyIChatCallCancelled,
     NotifyIChatCallFailed,
     NotifyIChatCallProceeding,
@@ -24,6 +27,7 @@ from ichat_gw.ipc.messages import (
     ProceedingIChatCall,
     RefuseIChatCall,
     RejectIChatCall,
+    SendChatMessage,
     SendSubscriptionResponse,
     SipRegisterJabberUser,
     Stop,
@@ -62,6 +66,7 @@ from jabber.scene import (
     calls,
     cancels,
     declines,
+    element,
     is_offline,
     is_online,
     presence_of_control,
@@ -272,16 +277,34 @@ SPACES = [
     "jabber:iq:version",
     "urn:xmpp:ping",
     "urn:ietf:params:xml:ns:xmpp-stanzas",
+    "http://jabber.org/protocol/shim",
 ]
 NAMES = [
     "presence", "iq", "message", "query", "error", "c", "show", "priority", "response", "connectData",
-    "VCNewCallerIPPortData", "body", "ping", "text", "item-not-found", "gone", "delay",
+    "VCNewCallerIPPortData", "body", "ping", "text", "item-not-found", "gone", "delay", "header", "subject",
+    "thread",
 ]  # fmt: skip
 TYPES = [
     "get", "set", "result", "error", "subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe",
-    "unavailable", "chat", "x",
+    "unavailable", "chat", "normal", "x",
 ]  # fmt: skip
-VALUES = st.sampled_from(["0", "1", HER_BLOB, "away", "404", "apple:ichat:caps", "avavail"]) | st.text()
+VALUES = (
+    st.sampled_from(
+        [
+            "0",
+            "1",
+            "t00000002",
+            "t00000003",
+            "Max-Forwards",
+            HER_BLOB,
+            "away",
+            "404",
+            "apple:ichat:caps",
+            "avavail",
+        ]
+    )
+    | st.text()
+)
 TAGS = st.builds("{{{}}}{}".format, st.sampled_from(SPACES), st.sampled_from(NAMES))
 
 
@@ -313,8 +336,9 @@ def elements(draw: st.DrawFn, depth: int = 2) -> Element:
 @settings(max_examples=300, deadline=None)
 @given(st.lists(elements(), max_size=8))
 def test_any_stanzas(stanzas: list[Element]) -> None:
-    scene = Scene(online=[MAC])
+    scene = Scene(replace(CONFIG, messages=True), online=[MAC])
     scene.is_told(InitiateIChatCall(ALICE, BOB, "c"))
+    scene.is_told(SendChatMessage(ALICE, DIAL, "m", "hi"))
     for stanza_ in stanzas:
         for command in scene.happens(StanzaReceived(stanza_)):
             assert not isinstance(command, (Reconnect, CloseStream))
@@ -336,7 +360,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.scene = Scene(CONFIG, subscriptions=[(ALICE, CONTROL)], online=DEVICES)
+        self.scene = Scene(replace(CONFIG, messages=True), subscriptions=[(ALICE, CONTROL)], online=DEVICES)
         self.last = 0
         self.asked: dict[str, NotifyIChatCallRequest] = {}
         self.handles: dict[str, NotifyIChatCallRequest] = {}
@@ -344,12 +368,22 @@ class AnyOrder(RuleBasedStateMachine):
         self.rung: list[tuple[str, str]] = []
         self.final: set[str] = set()
         self.given_up: set[str] = set()
+        self.open_messages: set[str] = set()
+        self.ids: list[tuple[str, str]] = []
+        """Of the stanzas sent to users: who, and the id."""
 
     def note(self, commands: list[ConnectorCommand]) -> None:
         for command in commands:
             match command:
-                case SendStanza():
+                case SendStanza(xml):
                     assert self.scene.connector.connected
+                    sent = element(xml)
+                    self.ids.append((sent.get("to", ""), sent.get("id", "")))
+                case Tell(NotifyChatMessageSent(handle=handle)):
+                    self.open_messages.remove(handle)
+                case Tell(NotifyChatMessage(from_=user, to=contact)):
+                    assert user in DEVICES
+                    assert contact in GATEWAY_JIDS
                 case Tell(NotifyIChatCallRequest() as message):
                     self.asked[message.request] = message
                 case Tell(NotifyIChatCallProceeding(handle=handle, resource=device)):
@@ -377,6 +411,28 @@ class AnyOrder(RuleBasedStateMachine):
         handle = self.handle()
         self.made[handle] = InitiateIChatCall(user, caller, handle)
         self.tell(self.made[handle])
+
+    @rule(user=st.sampled_from(USERS), contact=st.sampled_from(GATEWAY_JIDS))
+    def phone_writes(self, user: str, contact: str) -> None:
+        handle = self.handle()
+        self.open_messages.add(handle)
+        self.tell(SendChatMessage(user, contact, handle, "hi"))
+
+    @rule(device=st.sampled_from(DEVICES), contact=st.sampled_from([*GATEWAY_JIDS, CONTROL]))
+    def user_writes(self, device: str, contact: str) -> None:
+        chat = f"<message from='{device}' to='{contact}' type='chat'><body>hi</body></message>"
+        self.note(self.scene.hears(chat))
+
+    @precondition(lambda self: self.ids)
+    @rule(
+        data=st.data(),
+        kind=st.sampled_from(["iq", "message"]),
+        type_=st.sampled_from(["result", "error"]),
+        contact=st.sampled_from(GATEWAY_JIDS),
+    )
+    def server_answers(self, data: st.DataObject, kind: str, type_: str, contact: str) -> None:
+        user, id_ = data.draw(st.sampled_from(self.ids[-6:]))
+        self.note(self.scene.hears(f"<{kind} from='{user}' to='{contact}' id='{id_}' type='{type_}'/>"))
 
     @precondition(lambda self: self.made)
     @rule(data=st.data(), really=st.integers(0, 3))
@@ -474,6 +530,8 @@ class AnyOrder(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.note(self.scene.waits(2000.0))
+        assert not self.open_messages
+        assert self.scene.connector.open_messages == 0
         assert_empty(self.scene.connector)
 
 

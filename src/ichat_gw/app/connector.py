@@ -49,6 +49,10 @@ TELL_SECONDS = 0.1
 FLUSH_SECONDS = 0.5
 """How long the last messages to the gateway may take."""
 
+LONGEST_LOGGED = 8_000
+"""Characters of a stanza that are logged, so that a line stays one line (`children.LONGEST_LINE`): in JSON
+each may take six."""
+
 log = get_logger(__name__)
 
 
@@ -224,11 +228,6 @@ class ConnectorServer:
             log.warning("message to the gateway refused", message=type(message).__name__, text=str(error))
             for answer in instead_of(message, str(error)):
                 self._loop.call_soon(self._feed, answer)
-
-
-LONGEST_LOGGED = 8_000
-"""Characters of a stanza that are logged, so that a line stays one line (`children.LONGEST_LINE`): in JSON
-each may take six."""
 
 
 def _shortened(text: str) -> str:
