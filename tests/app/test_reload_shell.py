@@ -1,6 +1,7 @@
 """A reload of what has files or sockets: the log, TLS, the DNS servers."""
 
 import asyncio
+import base64
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -9,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from ichat_gw.app.configs import transport_config
+from ichat_gw.app.http.page import access_of
 from ichat_gw.app.reload import Reloader, configure_log
 from ichat_gw.config.load import load
 from ichat_gw.config.table import Settings
 from ichat_gw.ops import logging, redact
+from ichat_gw.ops.access import Access, Asked
 from ichat_gw.ops.api import ReloadReply
 from ichat_gw.sip.events import Lookup, Received, Resolved, SendFailed
 from ichat_gw.sip.net.dns import Dns
@@ -25,7 +28,7 @@ SHELL = frozenset(
     {
         *("LogLevel", "LogFilename", "LogFileMaxLines", "LogFileCount", "LogFormat"),
         *("TLSCertificate", "TLSPrivateKey", "TLSPrivateKeyPassPhrase", "TLSDHParamsFilename", "TLSCAFile"),
-        *("TLSRequireClientCertificate", "DNSServers"),
+        *("TLSRequireClientCertificate", "DNSServers", "HttpAuth", "HttpAuthPwd", "HttpHosts"),
     }
 )
 """The settings that are proved here."""
@@ -255,6 +258,35 @@ async def test_tls_is_opened_and_closed_at_a_start_only(tmp_path: Path) -> None:
         reply = shell.reload(TLSCertificate="", TLSPrivateKey="")
         assert [change.name for change in reply.needs_restart] == [*tls, "TLSPort"]
         assert await shell.certificate(authority) == {"gw.example"}
+
+
+# --- the status page --------------------------------------------------------------------------------------
+
+
+def test_who_may_read_the_status_page(tmp_path: Path) -> None:
+    """What the page then does with it is in `http/test_page.py`."""
+    shell = Shell(tmp_path, HttpAuth="on", HttpAuthPwd="first password")
+    seen: list[Access] = []
+
+    def page(settings: Settings) -> Callable[[], None]:
+        return lambda: seen.append(access_of(settings))
+
+    shell.reloader._parts = (page,)
+
+    def lets_in(password: str, host: str = "127.0.0.1") -> bool:
+        token = base64.b64encode(f"me:{password}".encode()).decode()
+        asked = Asked("192.0.2.1", host=host, authorization=f"Basic {token}" if password else "")
+        return seen[-1].denied(asked, 0.0) is None
+
+    shell.changes(HttpAuthPwd="second password")
+    assert not lets_in("first password")
+    assert lets_in("second password")
+    assert not lets_in("second password", "gw.example")
+    shell.changes(HttpHosts="gw.example")
+    assert lets_in("second password", "gw.example")
+    assert not lets_in("")
+    shell.changes(HttpAuth="off")
+    assert lets_in("")
 
 
 # --- DNS --------------------------------------------------------------------------------------------------

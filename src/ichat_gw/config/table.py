@@ -951,6 +951,7 @@ class Settings(BaseModel):
             "visitor's browser read the page under a name of its own (DNS rebinding).",
             default_words="none",
             new=True,
+            live=True,
         ),
     ] = ()
     http_auth: Annotated[
@@ -961,6 +962,7 @@ class Settings(BaseModel):
             kinds.ON_OFF,
             "Whether the status page asks for a password (HTTP Basic; any user name will do). Without, "
             "everybody who has an account on this machine can read it.",
+            live=True,
         ),
     ] = False
     http_auth_pwd: Annotated[
@@ -971,6 +973,7 @@ class Settings(BaseModel):
             kinds.SECRET,
             "The password of the status page. One must be chosen: with `HttpAuth` the default is refused.",
             default_words="`admin`, as the original has it",
+            live=True,
         ),
     ] = SecretStr("admin")
 
