@@ -11,6 +11,7 @@ from ichat_gw.app.events import FromConnector, StopGateway
 from ichat_gw.call.admission import Limits
 from ichat_gw.call.leg import Reoffer
 from ichat_gw.ipc.messages import NotifyIChatCallRequest
+from ichat_gw.media.direct import DirectMedia
 from ichat_gw.media.relay_messages import BindFault
 from ichat_gw.media.rtp import Kind
 from ichat_gw.ops.verdict_judge import CODES
@@ -347,6 +348,26 @@ def test_the_counters_died_with_the_relay(world: World) -> None:
     both_speak(world)
     world.relay_dies()
     world.phone.hang_up()
+
+
+@causes("direct", "went past the relay")
+def test_audio_that_the_relay_never_sees() -> World:
+    world = World()
+    world.gateway.engine = DirectMedia(world.gateway.engine, world.rng)
+    phone_calls(world)
+    world.phone.hang_up()
+    return world
+
+
+def test_audio_that_goes_past_the_relay_in_the_end() -> None:
+    world = World()
+    world.gateway.engine = DirectMedia(world.gateway.engine, world.rng)
+    world.alice.dial("5551234")
+    world.run(3.0)
+    world.alice.hang_up()
+    world.run(1.0)
+    assert audio_of(world) == ("direct", "direct")
+    assert last_verdict(world).good
 
 
 @causes("too-short", "the call was too short")

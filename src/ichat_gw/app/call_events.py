@@ -2,7 +2,8 @@
 
 These come among the commands for the shell, in the order in which things happened, and ask for nothing. Every
 call begins with `CallBegan` and ends with `CallEnded`; one that is refused at the door is `CallRefused` and
-nothing else. Also told: `SessionGone` and `MediaOver`, as the user agent and the media engine say them.
+nothing else. Also told: `SessionGone`, `MediaOver` and `MediaPath`, as the user agent and the media engine
+say them.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TypeAlias
 from ichat_gw.call.bridge import State
 from ichat_gw.call.cause import Ending
 from ichat_gw.call.media import MediaReply, MediaRequest, Side
-from ichat_gw.media.engine import MediaOver
+from ichat_gw.media.engine import MediaOver, MediaPath
 from ichat_gw.ops.trace import Lane
 from ichat_gw.sip.events import SessionGone, SessionId
 
@@ -95,7 +96,16 @@ class CallEnded:
 
 
 CallEvent: TypeAlias = (
-    CallBegan | CallRefused | Joined | Moved | MediaAsked | MediaSaid | CallEnded | SessionGone | MediaOver
+    CallBegan
+    | CallRefused
+    | Joined
+    | Moved
+    | MediaAsked
+    | MediaSaid
+    | CallEnded
+    | SessionGone
+    | MediaOver
+    | MediaPath
 )
 
 CALL_EVENTS = (
@@ -108,5 +118,6 @@ CALL_EVENTS = (
     CallEnded,
     SessionGone,
     MediaOver,
+    MediaPath,
 )
 """The same, to be asked with `isinstance`."""

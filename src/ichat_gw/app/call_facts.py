@@ -9,6 +9,7 @@ from ichat_gw.call.media import (
     MediaAnswer,
     MediaCandidate,
     MediaOffer,
+    MediaPassedOn,
     MediaReady,
     MediaRelease,
     MediaReply,
@@ -51,6 +52,8 @@ class Watched:
     final: Sample | None = None
     media_over: bool = False
     """The media engine has done with it."""
+    direct: bool = False
+    """Its media has gone past the media engine."""
     candidate: str = ""
     """Who may take the SIP party's place: a URI."""
     transfers: int = 0
@@ -98,7 +101,7 @@ class Watched:
     @property
     def waits_for_media(self) -> bool:
         """Whether the counters that the verdict needs are still to come."""
-        return self.answered is not None and not self.media_over
+        return self.answered is not None and not self.media_over and not self.direct
 
 
 def sample_of(counters: CallCounters, at: float) -> Sample:
@@ -146,6 +149,7 @@ def facts_of(watched: Watched) -> CallFacts:
         callee_said=tuple(said[Side.CALLEE]),
         samples=tuple(watched.samples) if final is None else (*watched.samples, final),
         final=final,
+        direct=watched.direct,
         caller_port=ports[Side.CALLER],
         callee_port=ports[Side.CALLEE],
     )
@@ -155,7 +159,9 @@ def _goes_to(request: MediaRequest | None) -> Side | None:
     """Whom our description goes to that is the answer to this request."""
     if request is None or isinstance(request, MediaRelease):
         return None
-    return request.side.other if isinstance(request, MediaOffer | MediaAnswer) else request.side
+    return (
+        request.side.other if isinstance(request, MediaOffer | MediaAnswer | MediaPassedOn) else request.side
+    )
 
 
 def _audio(sdp: str) -> Audio | None:

@@ -262,6 +262,7 @@ class Gateway:
                 case MediaPath(handle, direct, why):
                     fields = {"why": why} if why else {}
                     self.work.note("INFO", "media direct" if direct else "media relayed", handle, **fields)
+                    self.work.send(command)
                 case Registered() | RegistrationFailed():
                     self._note_registration(command)
                     self.work.send(command)

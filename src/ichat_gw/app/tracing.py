@@ -46,7 +46,7 @@ from ichat_gw.call.rate import Bucket
 from ichat_gw.clock import Timers
 from ichat_gw.ipc.messages import Message
 from ichat_gw.jabber.ichat.leg import ToConnector
-from ichat_gw.media.engine import MediaOver, Statistics, StatisticsAsked
+from ichat_gw.media.engine import MediaOver, MediaPath, Statistics, StatisticsAsked
 from ichat_gw.media.relay_messages import PartyCounters
 from ichat_gw.ops.records import CallRecord
 from ichat_gw.ops.trace import Journal, Lane, Protocol, Recorded, TraceBook, Value
@@ -237,6 +237,9 @@ class Tracing:
                     self._over(watched)
             case MediaOver():
                 self._media_over(command)
+            case MediaPath(call, direct):
+                if (watched := self._live.get(call)) is not None:
+                    watched.direct = direct
             case _:
                 pass
 

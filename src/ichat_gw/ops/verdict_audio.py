@@ -87,6 +87,8 @@ def judge_audio(facts: CallFacts, speaker: Party) -> Finding | None:
     """The row that this direction of the call belongs to; None when the call was never up."""
     if facts.answered is None:
         return None
+    if facts.direct:
+        return Finding("direct", f"the audio of the {speaker} went past the relay, so nothing is known of it")
     heard, told = facts.counted(speaker), facts.counted(speaker.other)
     if heard is None or told is None:
         return Finding("not-counted", f"what became of the audio of the {speaker} is not known")
@@ -291,4 +293,5 @@ AUDIO: tuple[AudioRow, ...] = (
         lambda direction: f"the audio of {direction.who} arrived",
     ),
 )
-"""The table, in the order in which it is tried; `not-counted` is said where there are no counters at all."""
+"""The table, in the order in which it is tried; `not-counted` is said where there are no counters at all,
+and `direct` where there cannot be any."""

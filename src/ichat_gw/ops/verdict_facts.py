@@ -116,6 +116,8 @@ class CallFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The counters as they went, the final ones last."""
     final: Sample | None = None
     """The final counters; None when there are none."""
+    direct: bool = False
+    """Audio went from party to party, past the relay (`AlwaysRelayIChatMedia = off`)."""
     caller_port: tuple[str, int] | None = None
     """Where we told the caller to send its RTP."""
     callee_port: tuple[str, int] | None = None

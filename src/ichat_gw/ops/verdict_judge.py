@@ -7,7 +7,11 @@ from ichat_gw.ops.verdict_audio import AUDIO, judge_audio
 from ichat_gw.ops.verdict_ends import ENDS, judge_end
 from ichat_gw.ops.verdict_facts import CallFacts, Party
 
-CODES: tuple[str, ...] = (*(row.code for row in ENDS), "not-counted", *(row.code for row in AUDIO))
+CODES: tuple[str, ...] = (
+    *(row.code for row in ENDS),
+    *("direct", "not-counted"),
+    *(row.code for row in AUDIO),
+)
 """Every code there is."""
 
 

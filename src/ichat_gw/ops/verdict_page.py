@@ -77,6 +77,13 @@ def page() -> str:
             "the relay worker died at the end of the call, and took its counters with it: the log says why",
         )
     )
+    parts.append(
+        _section(
+            "direct",
+            "the audio of the caller went past the relay, so nothing is known of it",
+            "with AlwaysRelayIChatMedia = off audio goes from party to party; only with on it is counted",
+        )
+    )
     parts.append("## The end of a call\n")
     for end in ENDS:
         call = replace(_CALL, cause=_CAUSES.get(end.code, _CALL.cause))
