@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
+from typing import Any
 
 from ichat_gw.app.call_events import CallBegan, CallEnded, CallRefused, Moved
 from ichat_gw.app.call_facts import Watched
@@ -134,6 +135,16 @@ class View:
         """Positive, so that they are not those of the traces."""
         self._turn = 0
         self._totals: Counter[str] = Counter()
+        self._hears: dict[type[Any], Callable[[Any], None]] = {
+            Moved: self._moved,
+            Statistics: self._statistics,
+            CallBegan: self._began,
+            CallRefused: self._refused,
+            CallEnded: self._ended,
+            MediaOver: self._media_over,
+            Registered: self._registration,
+            RegistrationFailed: self._registration,
+        }
 
     # --- what is heard ------------------------------------------------------------------------------------
 
@@ -149,26 +160,10 @@ class View:
         elif isinstance(event, WorkerLost):
             self._lost(f"relay worker {event.worker}", event.text)
         for command in commands:
-            match command:
-                case Moved(call, state):
-                    self._moved(call, state)
-                case Statistics(call, _, counters):
-                    if counters is not None:
-                        self._counted(call, counters)
-                case CallBegan():
-                    self._began(command)
-                case CallRefused(ending=ending, setting=setting):
-                    self._totals["refused"] += 1
-                    self.metrics.count(m.CALLS_REFUSED, ending.cause.name.lower(), setting)
-                    self.changed.add("status")
-                case CallEnded():
-                    self._ended(command)
-                case MediaOver(call, counters):
-                    self._media_over(call, counters)
-                case Registered() | RegistrationFailed():
-                    self._registration(command)
-                case _:
-                    pass
+            # Most commands are messages, and nothing to us: they must cost next to nothing.
+            hear = self._hears.get(type(command))
+            if hear is not None:
+                hear(command)
 
     def kept(self, record: CallRecord) -> None:
         """A call is over, and this is its record."""
@@ -225,7 +220,13 @@ class View:
             chart.began()
         self.changed |= {"calls", "status"}
 
-    def _moved(self, call: str, state: State) -> None:
+    def _refused(self, refused: CallRefused) -> None:
+        self._totals["refused"] += 1
+        self.metrics.count(m.CALLS_REFUSED, refused.ending.cause.name.lower(), refused.setting)
+        self.changed.add("status")
+
+    def _moved(self, moved: Moved) -> None:
+        call, state = moved.call, moved.state
         self.changed.add("calls")
         watched = self._tracing.watched(call)
         if state not in _SET_UP or call in self._setup or watched is None:
@@ -262,6 +263,10 @@ class View:
 
     # --- what the relay has counted -----------------------------------------------------------------------
 
+    def _statistics(self, statistics: Statistics) -> None:
+        if statistics.counters is not None:
+            self._counted(statistics.call, statistics.counters)
+
     def _counted(self, call: str, counters: CallCounters) -> None:
         """Add what is new to the counters of all calls."""
         before = self._counters.get(call)
@@ -291,7 +296,8 @@ class View:
                 self.metrics.count(metric, *labels, by=by)
         self._since_sample = self._since_sample[0] + received, self._since_sample[1] + lost
 
-    def _media_over(self, call: str, counters: CallCounters | None) -> None:
+    def _media_over(self, over: MediaOver) -> None:
+        call, counters = over.call, over.counters
         if counters is not None:
             networks = self._networks(call)
             self._counted(call, counters)
