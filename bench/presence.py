@@ -217,7 +217,7 @@ async def measure() -> list[str]:
             probes = "".join(probe.format(n % USERS, n % 99, address.component) for n in range(STANZAS))
             said, said_rate = await _cost(connector, server, probes)
         finally:
-            await gateway.stop_async()
+            stopped = await gateway.stop_async()
             listener.close()
             server.transport.abort()
             registrar.transport.close()
@@ -230,6 +230,7 @@ async def measure() -> list[str]:
         f"  {USERS} subscribed users: from the start of the program until",
         f"    all are asked for their presence  {asked:6.2f} s",
         f"    all are registered                {registered:6.2f} s",
+        f"    and from SIGTERM until it is gone   {stopped:6.2f} s",
         "  INVITE in -> vc:request out; and -> 603, which iChat's refusal brings:",
         f"    {len(in_the_middle)} calls in the middle of that: {_spread(in_the_middle)}",
         f"    {len(quiet)} calls afterwards:          {_spread(quiet)}",

@@ -12,6 +12,7 @@ import os
 import random
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -57,11 +58,12 @@ class Chaos:
 
     def relays(self) -> list[psutil.Process]:
         """The relay workers; none while one is being started."""
-        return [
-            child
-            for child in self.stage.gateway.children()
-            if any("ichat_gw.media.net" in part for part in child.cmdline())
-        ]
+        found = []
+        for child in self.stage.gateway.children():
+            with suppress(psutil.Error):  # it may be dying while we look
+                if any("ichat_gw.media.net" in part for part in child.cmdline()):
+                    found.append(child)
+        return found
 
     async def round(self) -> None:
         """A call, a death, and everything as it was."""
@@ -115,7 +117,8 @@ class Chaos:
         return False
 
     async def kill_relay(self) -> bool:
-        self.chance.choice(self.relays()).kill()
+        if relays := self.relays():
+            self.chance.choice(relays).kill()
         return False
 
     async def kill_server(self) -> bool:
@@ -147,7 +150,10 @@ class Chaos:
         """What is still there of any call."""
         self._read_log()
         relays = self.relays()
-        ports = {c.laddr.port for relay in relays for c in relay.net_connections(kind="udp")}
+        ports: set[int] = set()
+        for relay in relays:
+            with suppress(psutil.Error):
+                ports |= {c.laddr.port for c in relay.net_connections(kind="udp")}
         sip = self.stage.ichat.sip
         talks = bool(sip.calls) and sip.call.established and not sip.call.over
         found = {"calls": self._calls, "ports": ports, "iChat talks": talks, "no relay": not relays}
