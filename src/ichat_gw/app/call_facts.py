@@ -1,5 +1,6 @@
 """What is noted of a call while it lives, and what becomes of that: facts for the verdict, and a record."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -16,11 +17,9 @@ from ichat_gw.call.media import (
     MediaRequest,
     Side,
 )
-from ichat_gw.errors import GatewayError
+from ichat_gw.media.codec import FIXED
 from ichat_gw.media.engine import CallCounters
-from ichat_gw.media.negotiation import Audio, read_audio
 from ichat_gw.media.relay_messages import PartyCounters
-from ichat_gw.media.sdp import SessionDescription
 from ichat_gw.ops.records import CallRecord
 from ichat_gw.ops.verdict import Verdict
 from ichat_gw.ops.verdict_facts import CallFacts, Counted, Party, Person, Said, Sample
@@ -124,14 +123,14 @@ def facts_of(watched: Watched) -> CallFacts:
     for at, each in watched.media:
         if isinstance(each, MediaReady):
             to = _goes_to(asked.get(each.request))
-            if to is not None and (audio := _audio(each.sdp)) is not None:
-                ports[to] = audio.rtp
+            if to is not None and (ours := glance(each.sdp, at)) is not None:
+                ports[to] = ours.address
         elif isinstance(each, MediaRequest) and not isinstance(each, MediaRelease):
             asked[each.request] = each
             sdp = None if isinstance(each, MediaCandidate) else each.sdp
-            if sdp and (audio := _audio(sdp)) is not None:
-                said[each.side].append(_said(audio, at))
-    final = watched.final
+            if sdp and (theirs := glance(sdp, at)) is not None:
+                said[each.side].append(theirs)
+    final = None if watched.direct else watched.final
     return CallFacts(
         caller=watched.people[Side.CALLER],
         callee=watched.people[Side.CALLEE],
@@ -164,17 +163,38 @@ def _goes_to(request: MediaRequest | None) -> Side | None:
     )
 
 
-def _audio(sdp: str) -> Audio | None:
-    try:
-        return read_audio(SessionDescription.parse(sdp))
-    except GatewayError:
+_ADDRESS = re.compile(r"^c=IN IP[46] ([^\s/]+)", re.MULTILINE)
+_DIRECTION = re.compile(r"^a=(sendrecv|sendonly|recvonly|inactive)\s*$", re.MULTILINE)
+_NAMED = re.compile(r"^a=rtpmap:(\d+) ([^\s]+)", re.MULTILINE)
+_STATIC = {str(codec.static): codec.rtpmap for codec in FIXED}
+_NO_SPEECH = ("telephone-event", "CN/", "tone", "RED", "red")
+
+
+def glance(sdp: str, at: float) -> Said | None:
+    """What the first audio section of a description says; None: it has none.
+
+    The media engine has read it with care and found it in order: here a glance will do, at a tenth of the
+    price.
+    """
+    session, *sections = sdp.replace("\r\n", "\n").split("\nm=")
+    section = next((each for each in sections if each.startswith("audio ")), None)
+    if section is None:
         return None
-
-
-def _said(audio: Audio, at: float) -> Said:
-    codecs = (format.codec for format in audio.formats if format.codec.carries_speech)
+    head, _, _ = section.partition("\n")
+    _, port, _, *formats = [*head.split(" "), "", ""]
+    address = _ADDRESS.search(section) or _ADDRESS.search(session)
+    direction = _DIRECTION.search(section) or _DIRECTION.search(session)
+    word = direction[1] if direction is not None else "sendrecv"
+    names = dict(_NAMED.findall(section))
+    codecs = (names.get(each) or _STATIC.get(each, "") for each in formats)
+    host = address[1] if address is not None else ""
+    nowhere = host in ("", "0.0.0.0", "::") or not port.isdecimal()
     return Said(
-        at, audio.direction.sends, audio.direction.receives, audio.rtp, tuple(each.rtpmap for each in codecs)
+        at,
+        word in ("sendrecv", "sendonly"),
+        word in ("sendrecv", "recvonly") and not nowhere,
+        None if nowhere else (host, int(port)),
+        tuple(dict.fromkeys(each for each in codecs if each and not each.startswith(_NO_SPEECH))),
     )
 
 

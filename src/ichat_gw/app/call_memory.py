@@ -19,7 +19,7 @@ from ichat_gw.ops.records_file import FileRecords
 from ichat_gw.ops.trace import CallTrace, Journal, TraceBook
 from ichat_gw.ops.trace_file import TraceFile
 
-WRITE_SECONDS = 0.25
+WRITE_SECONDS = 1.0
 """From the end of a call until it is written; what ends meanwhile goes into the same transaction."""
 AGAIN_SECONDS = 10.0
 """Until what could not be written is tried again."""

@@ -43,7 +43,7 @@ that can be heard.
 KNOWN_TO_ICHAT = frozenset({"PCMU", "GSM", "QCELP", "X-AAC_LD", "X-AAC_ELD"})
 """The codecs that iChat clients of all ages name."""
 
-_FIXED = (
+FIXED = (
     PCMU,
     Codec("GSM", 8_000, static=3),
     Codec("G723", 8_000, static=4),
@@ -58,10 +58,11 @@ _FIXED = (
     Codec("G728", 8_000, static=15),
     Codec("G729", 8_000, static=18),
 )
+"""Those that RFC 3551 gives a number."""
 _USUAL_NAMES = ("opus", "telephone-event", "tone", "iLBC", "speex", "mpeg4-generic")
-_SPELLING = {name.lower(): name for name in (*_USUAL_NAMES, *(codec.name for codec in _FIXED))}
-_BY_ENCODING = {(codec.name, codec.clock_rate, codec.channels): codec for codec in _FIXED}
-_BY_NUMBER = {codec.static: codec for codec in _FIXED}
+_SPELLING = {name.lower(): name for name in (*_USUAL_NAMES, *(codec.name for codec in FIXED))}
+_BY_ENCODING = {(codec.name, codec.clock_rate, codec.channels): codec for codec in FIXED}
+_BY_NUMBER = {codec.static: codec for codec in FIXED}
 _ACCOMPANYING = frozenset({"telephone-event", "tone", "CN"})
 _NOT_CARRIED = frozenset({"RED", "RTX", "ULPFEC", "PARITYFEC", "FLEXFEC"})
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,64}", re.ASCII)
