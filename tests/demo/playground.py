@@ -108,6 +108,7 @@ With an XMPP client on this machine: log in as
   to your contacts and see that they are there.
 
 Status page   {page}
+Live calls    .venv/bin/ichat-gw calls --watch -c {gateway.config_file}
 Log           {gateway.log_file}
 Configuration {gateway.config_file}
 Everything    {self._directory}/
