@@ -522,7 +522,7 @@ def test_one_that_is_gone_takes_its_calls_with_it() -> None:
     scene.wait(0.1)
     lost = scene.lost("a")
     assert lost.ending.cause is Cause.MEDIA_FAILED
-    assert lost.ending.text == "rtpengine 192.0.2.100:2223 is gone: it does not answer"
+    assert lost.ending.text == "rtpengine 192.0.2.100:2223 is gone: Connection refused"
     assert scene.replies == [], "b is at the other one"
     scene.wait(GIVEN_UP)
     assert MediaOver("a", None) in scene.rest

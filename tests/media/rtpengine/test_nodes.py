@@ -50,13 +50,14 @@ def test_signs_of_life() -> None:
     assert nodes.deadline() is None, "they have been asked"
     nodes.lives(0)
     nodes.pinged(0, 100.0)
-    nodes.lost(1, "it does not answer", 102.5)
-    assert nodes.to_ping(102.5 + PING_AGAIN) == [1]
-    nodes.lost(1, "it does not answer", 103.5)
-    assert nodes.to_ping(100.0 + PING_EVERY) == [1, 0]
-    assert nodes.gone(102.5 + GRACE - 0.1) == []
-    assert nodes.deadline() == 102.5 + GRACE
-    assert nodes.gone(102.5 + GRACE) == [1]
+    nodes.lost(1, "it does not answer", 100.5)
+    assert nodes.to_ping(100.5 + PING_AGAIN) == [1]
+    nodes.lost(1, "it does not answer", 101.6)
+    assert nodes.to_ping(100.0 + PING_EVERY) == [0]
+    assert nodes.gone(100.5 + GRACE - 0.1) == []
+    assert nodes.to_ping(101.6 + PING_AGAIN) == [1]
+    assert nodes.deadline() == 100.5 + GRACE
+    assert nodes.gone(100.5 + GRACE) == [1]
     nodes.lives(1)
     nodes.lost(1, "again", 110.0)
     nodes.lives(1)

@@ -68,6 +68,13 @@ def test_what_is_missing_is_zero(of_caller: object) -> None:
     assert counters({"tags": {"caller": of_caller}}) == CallCounters(PartyCounters(), PartyCounters())
 
 
+def test_a_phone_that_wants_no_rtcp_is_no_stranger() -> None:
+    """What rtpengine sends there in vain it counts as errors, without packets."""
+    found = counters({"tags": {"caller": tag(stream(10, 1720), stream(0, 0, errors=3))}})
+    assert found is not None
+    assert (found.caller.strangers, found.caller.received, found.caller.rtcp_received) == (0, 10, 0)
+
+
 def test_no_counters() -> None:
     assert counters({}) is None
     assert counters({"tags": []}) is None

@@ -10,11 +10,11 @@ from enum import Enum
 
 from ichat_gw.clock import Timers
 
-PING_EVERY = 5.0
+PING_EVERY = 2.0
 """Seconds between two questions whether an rtpengine lives."""
 PING_AGAIN = 1.0
 """The same for one that did not answer."""
-GRACE = 5.0
+GRACE = 3.0
 """Seconds that calls wait for an rtpengine that does not answer."""
 FULL_FOR = 5.0
 """Seconds for which one that had no room is asked after all others."""

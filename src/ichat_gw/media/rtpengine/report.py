@@ -1,8 +1,9 @@
 """What rtpengine counts, as our counters.
 
 It counts what it takes in, not what it sends: what is sent to a party is taken to be what came from its
-partner. Packets from strangers are among the `packets` of a stream, and are its `errors`; their octets cannot
-be told from those of the party. Lost and late packets and jitter it does not tell.
+partner. Packets from strangers are among the `packets` of a stream and are `errors`, too; but so are packets
+that could not be delivered to the party, which are not among them. Octets of strangers cannot be told from
+those of the party. Lost and late packets and jitter it does not tell.
 """
 
 from ichat_gw.call.media import Side
@@ -44,7 +45,7 @@ def _party(streams: _Streams, partner: _Streams, silent_for: float | None) -> Pa
         sent_octets=_count(partner, 0, b"bytes"),
         rtcp_received=_taken(streams, 1),
         rtcp_sent=_taken(partner, 1),
-        strangers=_count(streams, 0, b"errors") + _count(streams, 1, b"errors"),
+        strangers=_strange(streams, 0) + _strange(streams, 1),
         silent_for=silent_for,
         source=_source(streams),
     )
@@ -59,7 +60,11 @@ def _streams(tag: Decoded | None) -> _Streams:
 
 
 def _taken(streams: _Streams, index: int) -> int:
-    return max(0, _count(streams, index, b"packets") - _count(streams, index, b"errors"))
+    return _count(streams, index, b"packets") - _strange(streams, index)
+
+
+def _strange(streams: _Streams, index: int) -> int:
+    return min(_count(streams, index, b"packets"), _count(streams, index, b"errors"))
 
 
 def _count(streams: _Streams, index: int, name: bytes) -> int:
