@@ -110,8 +110,8 @@ def test_a_successor_lets_in_whom_its_predecessor_had_learnt_and_nobody_else() -
     before = learnt()
     assert before.changed
     after = RelaySession(Random(1)).gate(CALLER, Kind.RTP)
-    after.retarget(NAMED, Learning.ADDRESS, 5.0)
     after.restore(before.snapshot())
+    after.retarget(NAMED, Learning.ADDRESS, 5.0)
     assert after.target == OTHER_HOST
     assert after.admits(OTHER_HOST, 2.0)
     assert not after.admits(SAME_HOST, 2.0)
@@ -119,21 +119,30 @@ def test_a_successor_lets_in_whom_its_predecessor_had_learnt_and_nobody_else() -
 
 def test_what_was_learnt_is_void_when_the_party_has_moved_meanwhile() -> None:
     after = RelaySession(Random(1)).gate(CALLER, Kind.RTP)
-    after.retarget(SAME_HOST, Learning.NOTHING, 0.0)
     after.restore(learnt().snapshot())
+    after.retarget(SAME_HOST, Learning.NOTHING, 0.0)
     assert after.accepted == SAME_HOST
 
 
 def test_a_party_that_was_not_heard_may_still_be_learnt_by_the_successor() -> None:
     after = RelaySession(Random(1)).gate(CALLER, Kind.RTP)
-    after.retarget(NAMED, Learning.ADDRESS, 5.0)
     after.restore(GateSnapshot(NAMED, None, 5.0))
+    assert not after.admits(OTHER_HOST, 3.0)  # nobody, until it is known that anybody may
+    after.retarget(NAMED, Learning.ADDRESS, 5.0)
     assert after.admits(OTHER_HOST, 4.0)
 
 
 def test_a_successor_opens_no_new_window() -> None:
     after = RelaySession(Random(1)).gate(CALLER, Kind.RTP)
-    after.retarget(NAMED, Learning.ADDRESS, 55.0)
     after.restore(GateSnapshot(NAMED, None, 5.0))
+    after.retarget(NAMED, Learning.ADDRESS, 55.0)
     assert not after.admits(OTHER_HOST, 51.0)
+    after.retarget(NAMED, Learning.ADDRESS, 105.0)  # but a new offer or answer does
+    assert after.admits(OTHER_HOST, 101.0)
+
+
+def test_a_successor_hears_who_is_where_the_description_says() -> None:
+    after = RelaySession(Random(1)).gate(CALLER, Kind.RTP)
+    after.restore(GateSnapshot(NAMED, None, 5.0))
+    after.retarget(NAMED, Learning.ADDRESS, 55.0)
     assert after.admits(NAMED, 51.0)

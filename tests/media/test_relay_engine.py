@@ -831,7 +831,15 @@ def test_the_next_worker_goes_on_where_the_last_one_was() -> None:
     scene.die()
     scene.drain()
     scene.say(Started(2, 1024))
-    assert scene.drain()[-1] == Restore(1, caller, callee)
+    orders = scene.drain()
+    assert orders[2] == Restore(1, caller, callee)
+    # Before anybody may be learnt.
+    assert [type(order) for order in orders if not isinstance(order, Adjust)] == [
+        Open,
+        Open,
+        Restore,
+        *[Retarget] * 2,
+    ]
     # The counters are not lost with a worker, either.
     scene.die()
     scene.ask(MediaRelease())

@@ -335,8 +335,8 @@ def test_a_successor_has_all_counters(call: Call) -> None:
     assert callee.counters.reported_jitter == 10.0
     after = RelaySession()
     for side, snapshot, at in ((CALLER, caller, NAMED), (CALLEE, callee, PARTNER)):
-        after.retarget(side, at, (at[0], at[1] + 1), Learning.NOTHING, 0.0)
         after.restore(side, snapshot, call.now)
+        after.retarget(side, at, (at[0], at[1] + 1), Learning.NOTHING, 0.0)
     for side, snapshot in ((CALLER, caller), (CALLEE, callee)):
         restored = msgspec.structs.replace(
             after.counters(side, call.now), silent_for=snapshot.counters.silent_for

@@ -182,7 +182,7 @@ def test_a_successor_that_hears_somebody_else_repeats_no_number() -> None:
     """The predecessor may have sent 100 packets a second since the snapshot."""
     stream = Stream(Random(1))
     sent(stream, 10, 1_600, 1.0)
-    assert sent(successor(stream, 5.0), 7_000, 90_000, 5.1, ssrc=B) == (411, 1_600 + 205 * 160, A)
+    assert sent(successor(stream, 5.0), 7_000, 90_000, 5.1, ssrc=B) == (412, 1_600 + 205 * 160, A)
 
 
 def test_a_successor_goes_on_with_keep_alives() -> None:
@@ -191,8 +191,8 @@ def test_a_successor_goes_on_with_keep_alives() -> None:
     assert kept_alive(stream, 2.0) == (11, 9_600, A)
     after = successor(stream, 2.5)
     assert kept_alive(stream, 2.02) == (12, 9_760, A)
-    assert kept_alive(after, 2.52) == (62, 9_600 + 26 * 160, A)
-    assert sent(after, 11, 1_760, 2.54) == (63, 9_600 + 27 * 160, A)
+    assert kept_alive(after, 2.52) == (63, 9_600 + 26 * 160, A)
+    assert sent(after, 11, 1_760, 2.54) == (64, 9_600 + 27 * 160, A)
 
 
 def test_a_successor_of_a_stream_that_never_began() -> None:

@@ -46,6 +46,7 @@ class Gate:
     __slots__ = (
         "_expected_from",
         "_fill_at",
+        "_goes_on",
         "_learning",
         "_quiet_from",
         "_timeout",
@@ -113,6 +114,8 @@ class Gate:
         """The payload type and clock rate of keep-alives for the party."""
         self.keep_alives = 0
         """How many were sent."""
+        self._goes_on = False
+        """The next description is that which a predecessor knew already, unless it names another address."""
         self._quiet_from: float | None = None
         self._fill_at: float | None = None
         self._timeout = 0.0
@@ -121,8 +124,11 @@ class Gate:
 
     def retarget(self, named: Source | None, learning: Learning, window_ends: float) -> None:
         """The party has named this address (None: none), and may be learnt until `window_ends`."""
-        if named == self.named and self.accepted is not None:
+        if named == self.named and (self.accepted is not None or self._goes_on):
+            if self._goes_on:
+                self._goes_on, self._learning = False, learning
             return
+        self._goes_on = False
         self.named = named
         self._learning = learning
         self.window_ends = window_ends
@@ -250,11 +256,13 @@ class Gate:
         return GateSnapshot(self.named, self.accepted, self.window_ends)
 
     def restore(self, snapshot: GateSnapshot) -> None:
-        """A predecessor had learnt this; it holds as long as the party's description is the same."""
-        if snapshot.named == self.named:
-            # Not another chance for strangers.
-            self.window_ends = min(self.window_ends, snapshot.window_ends)
-            self._accept(snapshot.accepted)
+        """A predecessor had learnt this; it holds as long as the party's description is the same.
+
+        To be said before that (`retarget`), so that there is no moment at which another could be learnt.
+        """
+        self.named, self.window_ends = snapshot.named, snapshot.window_ends
+        self._goes_on = True
+        self._accept(snapshot.accepted)
 
     def _accept(self, source: Source | None) -> None:
         self.changed = self.changed or source != self.accepted

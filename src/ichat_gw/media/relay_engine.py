@@ -499,12 +499,12 @@ class RelayEngine:
         for side in Side:
             if side in call.reopening:
                 self._open(call, side)
+        if call.snapshot is not None and call.reopening:
+            self._order(call, Restore(call.session, call.snapshot.caller, call.snapshot.callee))
         for party in call.parties.values():
             for order in (party.targeted, party.adjusted):
                 if order is not None and call.reopening:
                     self._order(call, order)
-        if call.snapshot is not None and call.reopening:
-            self._order(call, Restore(call.session, call.snapshot.caller, call.snapshot.callee))
         if call.opening is not None:
             self._open(call, call.opening)
 

@@ -186,7 +186,7 @@ class Query(_Message, frozen=True):
 
 
 class Restore(_Message, frozen=True):
-    """Go on with a session where another worker was when it died; said after what `Retarget` has to say."""
+    """Go on with a session where another worker was when it died; said before `Retarget`."""
 
     session: int
     caller: PartySnapshot

@@ -106,7 +106,7 @@ class RelaySession:
         return caller, callee
 
     def restore(self, side: Side, snapshot: PartySnapshot, now: float) -> None:
-        """Go on where a predecessor was. To be said after `retarget`."""
+        """Go on where a predecessor was. To be said before `retarget`."""
         rtp, rtcp = self._gates[side, Kind.RTP], self._gates[side, Kind.RTCP]
         rtp.restore(snapshot.rtp)
         rtcp.restore(snapshot.rtcp)

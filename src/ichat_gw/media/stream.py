@@ -165,7 +165,7 @@ class Stream:
         self.start = -1
         since = self.at if self._paused is None else self._paused[2]
         # No codec that we know sends more than 100 packets a second.
-        self._unknown = round(max(0.0, now - since) * 100) if self._begun else 0
+        self._unknown = 1 + round(max(0.0, now - since) * 100) if self._begun else 0
         if self._paused is not None:
             sequence, stamp, at = self._paused
             self._paused = (sequence + self._unknown) & 0xFFFF, stamp, at

@@ -33,6 +33,7 @@ from ichat_gw.media.relay_messages import (
     PartyCounters,
     Query,
     Report,
+    Restore,
     Silent,
     Started,
     frame,
@@ -230,9 +231,11 @@ def test_what_cannot_be_sent_is_counted(worker: LoopbackWorker, call: Call) -> N
     """A broadcast address: the system refuses it, on the short cut and off it."""
     worker.point(CALLER, call.alice, call.alice_rtcp)
     worker.point(CALLEE, ("255.255.255.255", 9), ("255.255.255.255", 9))
-    call.alice.send(rtp(), call.to_alice)
+    for number in range(3):
+        call.alice.send(rtp(number), call.to_alice)
     call.alice_rtcp.send(rtcp(), call.to_alice + 1)
-    assert worker.settled(2)[1].errors == 2
+    callee = worker.settled(4)[1]
+    assert (callee.errors, callee.sent, callee.sent_octets, callee.rtcp_sent) == (4, 0, 0, 0)
 
 
 def test_a_side_without_ports(worker: LoopbackWorker) -> None:
@@ -384,6 +387,43 @@ def test_no_bytes_whatever_disturb_a_call(worker: LoopbackWorker, call: Call) ->
     assert call.mallory.waiting() == 0
     caller, callee = worker.settled(sent + 1)
     assert min(caller.strangers, callee.strangers, caller.malformed, callee.malformed) > 0
+
+
+# --- one worker goes on where another was -----------------------------------------------------------------
+
+
+def test_a_successor_goes_on(worker: LoopbackWorker, call: Call) -> None:
+    """It is told the last snapshot: alice's source, which was learnt, and how her stream was shifted."""
+    worker.point(CALLER, ("10.255.255.1", 9), ("10.255.255.1", 10), Learning.ADDRESS)
+    worker.point(CALLEE, call.bob, call.bob_rtcp)
+    for ssrc, number in ((7, 10), (8, 900), (8, 901)):
+        call.alice.send(HEAD.pack(0x80, 0, number, 160 * number, ssrc) + b"audio", call.to_alice)
+        before = HEAD.unpack_from(call.bob.take()[0])
+    assert before[2:] == (12, before[3], 7)
+    worker.counters()
+    last = worker.snapshots[-1]
+    with LoopbackWorker(type(worker.worker)) as successor:
+        successor.order(Restore(9, last.caller, last.callee))  # of a call that has ended meanwhile
+        to_alice, to_bob = successor.open(CALLER), successor.open(CALLEE)
+        successor.order(Restore(1, last.caller, last.callee))
+        successor.counters()
+        call.mallory.send(rtp(1), to_alice)
+        successor.point(CALLER, ("10.255.255.1", 9), ("10.255.255.1", 10), Learning.ADDRESS)
+        successor.point(CALLEE, call.bob, call.bob_rtcp)
+        call.mallory.send(rtp(1), to_alice)
+        for number in (903, 904):
+            call.alice.send(HEAD.pack(0x80, 0, number, 160 * number, 8) + b"audio", to_alice)
+            packet, port = call.bob.take()
+            after = HEAD.unpack_from(packet)
+            assert (port, after[2], after[3] - before[3], after[4]) == (
+                to_bob,
+                number - 889,
+                160 * (number - 901),
+                7,
+            )
+        caller, _ = successor.counters()
+        assert (caller.received, caller.strangers, caller.lost) == (last.caller.counters.received + 2, 2, 0)
+        assert caller.source == call.alice.address
 
 
 # --- the short cut does what the rules do -----------------------------------------------------------------
