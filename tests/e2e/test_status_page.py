@@ -295,6 +295,44 @@ async def some_call(page: Page) -> str:
     return f"/calls/{records['records'][0]['id']}"
 
 
+# --- hostile clients ---------------------------------------------------------------------------------------
+
+
+async def test_bad_http_clients_do_not_hurt_a_call(stage: Stage) -> None:
+    """A hundred connections with half a request on each, and four clients that ask without a pause."""
+    port = int(stage.gateway.settings["HttpPort"])
+    stopped = asyncio.Event()
+
+    async def hang() -> None:
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\nHost: localh")
+            await stopped.wait()
+            writer.transport.abort()
+            await writer.wait_closed()
+
+    async def hammer() -> None:
+        while not stopped.is_set():
+            with contextlib.suppress(OSError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(b"GET /users HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                await reader.read()
+                writer.transport.abort()
+                await writer.wait_closed()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(100):
+            group.create_task(hang())
+        for _ in range(4):
+            group.create_task(hammer())
+        try:
+            # Set up, and every packet of it arrives: the flow itself checks that.
+            await flows.sip_calls_established(stage, talk=1.0)
+        finally:
+            stopped.set()
+    stage.ichat.forget()
+
+
 # --- machines -------------------------------------------------------------------------------------------
 
 
