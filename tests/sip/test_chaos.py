@@ -17,6 +17,7 @@ from ichat_gw.call.leg import (
     AcceptReoffer,
     Answer,
     Answered,
+    EarlyAnswer,
     End,
     Ended,
     LegCommand,
@@ -25,6 +26,7 @@ from ichat_gw.call.leg import (
     Refuse,
     Refused,
     RefuseReoffer,
+    Reoffer,
     Reoffered,
     Ring,
 )
@@ -57,6 +59,8 @@ COMMANDS: list[LegCommand] = [
     Refuse(BUSY),
     End(Ending(Cause.HANGUP)),
     AcceptReoffer(sdp("reoffer")),
+    Reoffer(sdp("ours")),
+    EarlyAnswer(sdp("answer")),
     RefuseReoffer(BUSY),
 ]
 
