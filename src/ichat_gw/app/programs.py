@@ -15,8 +15,9 @@ class ProgramNotFound(GatewayError):
 def find_program(name: str, setting: str) -> str:
     """The absolute path of the executable `name`, the value of `setting`; raises `ProgramNotFound`.
 
-    With a slash in it (or what the system has for one), `name` is a path, relative to the current directory. A bare name is looked for beside
-    the running executable, beside the Python that runs it, then in the directories of PATH.
+    With a slash in it (or what the system has for one), `name` is a path, relative to the current directory.
+    A bare name is looked for beside the running executable, beside the Python that runs it, then in the
+    directories of PATH.
     """
     if Path(name).name != name:
         path = Path(name).absolute()
