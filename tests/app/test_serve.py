@@ -204,3 +204,12 @@ async def test_the_service_manager_hears_of_start_and_stop(
         gateway.stop()
         await until(b"STOPPING=1")
         await running
+
+
+def test_a_stanza_of_a_call_has_its_id(console: io.StringIO) -> None:
+    line = '{"time": "", "level": "DEBUG", "event": "xmpp", "peer": "a@b/c", "ours": "7@gw", "summary": "iq"}'
+    _connector_line(line, lambda user, contact: "n-1" if (user, contact) == ("a@b/c", "7@gw") else "")
+    _connector_line(line.replace("7@gw", "8@gw"), lambda user, contact: "")
+    first, second = lines(console)
+    assert first["call"] == "n-1"
+    assert "call" not in second

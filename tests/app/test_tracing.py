@@ -279,3 +279,14 @@ def test_nothing_is_left_over() -> None:
     assert [type(kept) for kept in world.records] == [CallKept] * 3
     assert len(world.saved) == 3
     assert TraceKept(world.saved[0]).journal.ended is not None
+
+
+def test_the_call_of_a_session_for_the_log() -> None:
+    world = World()
+    session = world.phone.dial("alice")
+    assert session
+    world.run(1.0)
+    assert {world.tracing.call_of(number) for number in range(1, 4)} == {"n-1", ""}
+    assert world.tracing.call_of(None) == ""
+    assert world.tracing.call_between(f"{ALICE}/iChat", f"1555123456@{COMPONENT}") == "n-1"
+    assert world.tracing.call_between(ALICE, CONTROL) == ""

@@ -242,7 +242,8 @@ def _log_stanzas(direction: wire.Direction, elements: Iterable[Element]) -> None
         namespace = (
             element[0].tag.partition("}")[0].removeprefix("{") if kind == "iq" and len(element) else ""
         )
-        peer = (element.get("from") if direction == "in" else element.get("to")) or ""
+        ends = element.get("from", ""), element.get("to", "")
+        peer, ours = ends if direction == "in" else reversed(ends)
         summary = wire.stanza_summary(kind, element.get("type", ""), namespace)
         text = _shortened(ElementTree.tostring(element, encoding="unicode"))
-        wire.wire(log, "xmpp", direction, peer, summary, message=text)
+        wire.wire(log, "xmpp", direction, peer, summary, message=text, ours=ours)

@@ -54,7 +54,7 @@ from ichat_gw.media.engine import ToNode, ToWorker
 from ichat_gw.ops import wire
 from ichat_gw.ops.api import ReloadReply
 from ichat_gw.ops.logging import DEBUG, get_logger, log_as
-from ichat_gw.sip.events import Lookup, Received, Resolved, Send, SendFailed
+from ichat_gw.sip.events import Lookup, Received, Resolved, Send, SendFailed, SessionId
 from ichat_gw.sip.net.transports import Transports
 from ichat_gw.sip.net.udp import CannotListen
 from ichat_gw.sip.user_agent import UserAgent
@@ -113,7 +113,7 @@ class Server:
             document=self._start_document,
             on_started=self._connector_started,
             on_exited=self._connector_exited,
-            on_line=_connector_line,
+            on_line=lambda line: _connector_line(line, self._onlookers.tracing.call_between),
             ask_to_stop=lambda: None,  # by `Stop`, which the machine sends last of all
             backoff=Backoff(longest=CONNECTOR_PAUSE),
             stop_times=CONNECTOR_STOP,
@@ -279,7 +279,7 @@ class Server:
         with self._surviving("SIP message"):
             commands = self._gateway.receive(event, self._loop.time())
             agent = self._gateway.user_agent
-            _log_sip("in", event.data, event.flow.remote, self._gateway.call_of(agent.heard))
+            _log_sip("in", event.data, event.flow.remote, self._call_of(agent.heard))
             self._do(commands)
             self._onlookers.took(event, agent.heard, commands)
 
@@ -380,13 +380,17 @@ class Server:
 
     # --- out ----------------------------------------------------------------------------------------------
 
+    def _call_of(self, session: SessionId | None) -> str:
+        """The call of a session for the log, also when this was its last message."""
+        return self._gateway.call_of(session) or self._onlookers.tracing.call_of(session)
+
     def _do(self, commands: list[GatewayCommand]) -> None:
         assert self._transports is not None
         for command in commands:
             match command:
                 case Send(data, flow, session):
                     if log.enabled(DEBUG):
-                        _log_sip("out", data, flow.remote, self._gateway.call_of(session))
+                        _log_sip("out", data, flow.remote, self._call_of(session))
                     self._transports.send(command)
                 case Lookup():
                     self._transports.lookup(command)
@@ -447,8 +451,11 @@ def _log_sip(direction: wire.Direction, data: bytes, peer: tuple[str, int], call
     wire.wire(log, "sip", direction, f"{peer[0]}:{peer[1]}", summary, call=call, message=text)
 
 
-def _connector_line(line: str) -> None:
-    """A line of the connector's output: JSON when it comes from its log, anything when it dies."""
+def _connector_line(line: str, call_between: Callable[[str, str], str] = lambda user, contact: "") -> None:
+    """A line of the connector's output: JSON when it comes from its log, anything when it dies.
+
+    The connector knows no handles of calls; `call_between` gives that of a user and a JID of ours.
+    """
     try:
         fields = json.loads(line)
         level, event = fields["level"], fields["event"]
@@ -457,4 +464,6 @@ def _connector_line(line: str) -> None:
         return
     for name in ("level", "event", "time"):
         fields.pop(name, None)
+    if event == "xmpp" and (call := call_between(str(fields.get("peer")), str(fields.get("ours")))):
+        fields["call"] = call
     log_as(log, str(level), str(event), **{str(name): value for name, value in fields.items()})

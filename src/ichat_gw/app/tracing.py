@@ -201,6 +201,16 @@ class Tracing:
         else:
             self._strays.append(((user, contact), recorded))
 
+    def call_of(self, session: SessionId | None) -> str:
+        """The handle of the call that a SIP session belongs to, or belonged to a moment ago; "" for none."""
+        found = self._of_session.get(session) if session is not None else None
+        return found[0] if found is not None else ""
+
+    def call_between(self, user: str, contact: str) -> str:
+        """The handle of the newest call of a user with a JID of ours (both may be full JIDs), "" for none."""
+        pair = user.partition("/")[0], contact.partition("/")[0]
+        return self._of_pair.get(pair, "")
+
     @property
     def calls(self) -> Iterable[Watched]:
         """The calls that are watched: those that live, and those whose verdict is awaited."""

@@ -2,7 +2,7 @@
 
     sip direction=in peer=192.0.2.7:5060 summary="INVITE sip:bob@example.com" call=...
     ipc direction=out peer=connector summary=initiateIChatCall call=...
-    xmpp direction=in peer=alice@example.com/home summary="iq set apple:iq:vc:request"
+    xmpp direction=in peer=alice@example.com/home summary="iq set apple:iq:vc:request" ours=72@gw.example.com
     rtp direction=in peer=192.0.2.7:8000 summary="first packet"
 
 This room knows no protocol: summaries are made of plain values.
@@ -26,8 +26,11 @@ def wire(
     *,
     call: str = "",
     message: str | bytes = "",
+    ours: str = "",
 ) -> None:
     """Write the line. `call` is the call's handle when known, `message` the full text when wanted.
+
+    `ours` is who we are in it, where we are many: a JID.
 
     Costs next to nothing when DEBUG is off. Whoever has to compute `summary` or `message` asks
     `log.enabled(DEBUG)` before.
@@ -37,6 +40,8 @@ def wire(
     fields: dict[str, object] = {"direction": direction, "peer": peer, "summary": summary}
     if call:
         fields["call"] = call
+    if ours:
+        fields["ours"] = ours
     if message:
         fields["message"] = message
     log.debug(protocol, **fields)
