@@ -1,5 +1,7 @@
 """Media from party to party (`AlwaysRelayIChatMedia = off`), in the whole gateway in memory."""
 
+import random
+
 import pytest
 
 from app.transferring import CAROL, with_transfers
@@ -326,5 +328,39 @@ def test_calls_both_ways_over_a_wire_that_loses_and_doubles(seed: int) -> None:
     for party in (world.phone, world.alice, other):
         party.hang_up()
     world.run(400.0)
+    assert world.left_over() == {}
+    assert world.gateway.engine.calls == 0
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_changes_by_both_parties_at_any_time(seed: int) -> None:
+    """Whatever crosses, over good wires and bad ones: calls end, and nothing is left of them."""
+    world = direct(seed=seed, loss=0.15 * (seed % 2))
+    dice = random.Random(seed)
+    world.phone = WilfulPhone(world, "accept")
+    for _ in range(12):
+        party: SipParty = dice.choice([world.phone, world.alice])
+        match dice.choice(["dial", "change", "change", "change", "mood", "hang up"]):
+            case "dial" if party is world.phone and not world.phone.live:
+                world.phone.dial("alice")
+            case "dial" if party is world.alice and not world.alice.live:
+                world.alice.dial("5551234")
+            case "change" if party.live:
+                moved = dice.choice(
+                    [party.sdp, SDP.format(party.address[0], 7000), SDP.format("10.0.0.1", 7000)]
+                )
+                hold = dice.choice(["", "a=sendonly\r\n", "a=inactive\r\n"])
+                party.tell(max(party.live), Reoffer(moved + hold))
+            case "mood":
+                world.phone.wills = dice.choice(["accept", "accept", "refuse", "ignore"])
+            case "hang up" if dice.random() < 0.4:
+                party.hang_up()
+            case _:
+                pass
+        world.run(dice.choice([0.0015, 0.01, 1.0, 5.0]))
+    world.run(40.0)
+    for each in world.parties.values():
+        each.hang_up()
+    world.run(500.0)
     assert world.left_over() == {}
     assert world.gateway.engine.calls == 0
