@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from ichat_gw.cli import gateway
+from ichat_gw.cli import completion, gateway
 from ichat_gw.cli.commands import BY_NAME, COMMANDS, Command, module_of, parser_of
 from ichat_gw.cli.exits import MEANING, Exit
 
@@ -60,3 +61,26 @@ def test_the_gateway_imports_no_command() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["ichat_gw.cli.commands", "ichat_gw.cli.exits", "ichat_gw.cli.run"]
+
+
+def test_ctrl_c_and_a_reader_who_has_seen_enough(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def raises(error: type[BaseException]) -> int:
+        def run(_: object) -> Exit:
+            raise error
+
+        monkeypatch.setattr(completion, "run", run)
+        return gateway.main(["completion", "bash"])
+
+    assert raises(KeyboardInterrupt) == Exit.INTERRUPTED
+    with (tmp_path / "out").open("w") as out:
+        monkeypatch.setattr("sys.stdout", out)
+        assert raises(BrokenPipeError) == Exit.OK
+
+
+def test_a_pipe_that_is_closed_early_is_no_error() -> None:
+    words = f"{sys.executable} -m ichat_gw.cli.gateway completion bash | head -1"
+    found = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=True)
+    assert found.stderr == ""
+    assert found.stdout.count("\n") == 1

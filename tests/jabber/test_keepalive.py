@@ -62,3 +62,25 @@ def test_expire_before_it_is_time() -> None:
     assert keepalive.expire(5.0) == []
     keepalive.stream_up(0.0)
     assert keepalive.expire(59.0) == []
+
+
+def test_another_interval_while_the_stream_is_up() -> None:
+    keepalive = Keepalive(CONFIG, Ids("t"))
+    keepalive.stream_up(0.0)
+    keepalive.reconfigure(10.0, 5.0)
+    assert keepalive.deadline() == 15.0
+    keepalive.expire(15.0)
+    keepalive.reconfigure(20.0, 16.0)
+    assert keepalive.deadline() == 15.0 + ANSWER_SECONDS, "the answer is waited for as long as ever"
+    keepalive.heard(17.0)
+    assert keepalive.deadline() == 37.0
+    keepalive.reconfigure(0.0, 18.0)
+    assert keepalive.deadline() is None
+
+
+def test_another_interval_while_there_is_no_stream() -> None:
+    keepalive = Keepalive(CONFIG, Ids("t"))
+    keepalive.reconfigure(10.0, 5.0)
+    assert keepalive.deadline() is None
+    keepalive.stream_up(6.0)
+    assert keepalive.deadline() == 16.0

@@ -102,7 +102,9 @@ def run_command(arguments: Sequence[str]) -> int:
         return _sorry(f"there is no command {name!r}; {hint}", Exit.WRONG)
     try:
         parsed = parser_of(command).parse_args(rest)
-        return module_of(command).run(parsed)
+        status = module_of(command).run(parsed)
+        sys.stdout.flush()
+        return status
     except GatewayError as error:
         return _sorry(str(error), getattr(error, "exit", Exit.FAILED))
     except KeyboardInterrupt:

@@ -49,10 +49,6 @@ def shown(setting: Setting, value: object) -> str:
 
 def _line(item: object) -> str:
     """One value of a setting that may be given several times."""
-    match item:
-        case TranslationRule(pattern, output):
-            return f"{pattern} -> {output}"
-        case SipCredentials(realm, user):
-            return f'"{realm}" {user} {SET}'
-        case _:
-            return str(item)
+    if isinstance(item, TranslationRule):
+        return f"{item.pattern} -> {item.output}"
+    return f'"{item.realm}" {item.user} {SET}' if isinstance(item, SipCredentials) else str(item)

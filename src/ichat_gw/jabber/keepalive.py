@@ -23,30 +23,30 @@ class Keepalive:
         self._ids = ids
         self._at: float | None = None
         self._pinged = False
+        self._up = False
 
     def reconfigure(self, ping_seconds: float, now: float) -> None:
-        """Ping so often from now on; 0: never."""
+        """Ping so often from now on; 0: never. An answer that is waited for is waited for as long as ever."""
         self._interval = ping_seconds
-        if ping_seconds <= 0:
-            self.stream_down()
-        elif not self._pinged:
-            self._at = now + ping_seconds
+        if self._up and not self._pinged:
+            self._at = now + ping_seconds if ping_seconds > 0 else None
 
     def stream_up(self, now: float) -> None:
         """Begin."""
+        self._up = True
         self._pinged = False
         self._at = now + self._interval if self._interval > 0 else None
 
     def stream_down(self) -> None:
         """Stop."""
-        self._pinged = False
+        self._up = self._pinged = False
         self._at = None
 
     def heard(self, now: float) -> None:
         """The server sent something."""
         if self._pinged:
             self._pinged = False
-            self._at = now + self._interval
+            self._at = now + self._interval if self._interval > 0 else None
 
     def deadline(self) -> float | None:
         """When to ping, or to give up."""
