@@ -368,8 +368,7 @@ class Settings(BaseModel):
             "MediaEngine",
             kinds.MEDIA_ENGINE,
             "Who relays audio: builtin, processes of our own on this machine; or rtpengine, which is "
-            "installed by itself and may be on other machines, but does not send iChat the empty packets "
-            "that keep it in a call which a phone holds. The page on media engines compares them.",
+            "installed by itself and may be on other machines. The page on media engines compares them.",
             new=True,
         ),
     ] = MediaEngineName.BUILTIN

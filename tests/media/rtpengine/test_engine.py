@@ -45,7 +45,7 @@ from ichat_gw.media.engine import (
     WorkerLost,
 )
 from ichat_gw.media.rtpengine.bencode import decode, encode
-from ichat_gw.media.rtpengine.engine import RtpEngine, RtpEngineConfig
+from ichat_gw.media.rtpengine.engine import LOOK_AFTER, LOOK_OFTEN, RtpEngine, RtpEngineConfig
 from ichat_gw.media.rtpengine.nodes import GRACE, PING_AGAIN, PING_EVERY
 from ichat_gw.media.rtpengine.transactions import LAST_WAIT, REPEATS
 from ichat_gw.media.sdp import SessionDescription
@@ -504,7 +504,7 @@ def test_one_that_hangs_for_a_moment_costs_nobody_a_call() -> None:
     assert scene.query("a", 1).counters is None
     scene.nodes[0].silent = False
     scene.wait(PING_AGAIN)
-    assert scene.told()[-2:] == [("ping", ""), ("query", "")], "does it know the call yet?"
+    assert scene.told()[-4:-2] == [("ping", ""), ("query", "")], "does it know the call yet?"
     scene.wait(2 * GRACE)
     assert scene.replies == []
     scene.reoffer(CALLER, MOVED)
@@ -685,6 +685,67 @@ def test_pings_go_on() -> None:
     scene = Scene()
     scene.wait(10 * PING_EVERY)
     assert [command for command, _ in scene.told()] == ["ping"] * 10
+
+
+def fills(scene: Scene) -> list[tuple[str, str]]:
+    """What is played to whom, since the last time."""
+    asked = [each for each in scene.nodes[0].asked if b"media" in each[b"command"]]
+    scene.told()
+    return [(each[b"command"].decode(), each[b"from-tag"].decode()) for each in asked]
+
+
+def test_who_is_held_is_played_silence() -> None:
+    """iChat leaves a call in which it hears nothing."""
+    scene = Scene()
+    scene.talking()
+    counts = scene.nodes[0].counts
+    counts.update(caller=50, callee=50)
+    scene.wait(LOOK_AFTER)
+    assert fills(scene) == []
+    # The phone holds, with music; then the music ends.
+    scene.reoffer(CALLER, sdp("192.0.2.10", 30_000, direction="sendonly"))
+    for _ in range(3):
+        counts["caller"] += 90
+        counts["callee"] += 90
+        scene.wait(LOOK_OFTEN)
+        assert fills(scene) == []
+    counts["callee"] += 90
+    scene.wait(LOOK_OFTEN)
+    assert fills(scene) == [("play media", "callee")]
+    scene.wait(LOOK_OFTEN)
+    assert fills(scene) == []
+    # It begins again.
+    counts["caller"] += 90
+    scene.wait(LOOK_OFTEN)
+    assert fills(scene) == [("stop media", "callee")]
+    scene.wait(LOOK_OFTEN)
+    assert fills(scene) == [("play media", "callee")]
+    # And talks again: at once no silence is to be between.
+    scene.reoffer(CALLER, PHONE)
+    assert fills(scene) == [("stop media", "callee")]
+
+
+def test_one_that_sends_nothing_need_not_be_waited_for() -> None:
+    scene = Scene()
+    scene.talking()
+    scene.nodes[0].counts.update(caller=50, callee=50)
+    scene.reoffer(CALLER, sdp("192.0.2.10", 30_000, direction="inactive"))
+    scene.wait(LOOK_AFTER)
+    assert fills(scene) == [("play media", "callee")], "what came was before the hold"
+
+
+def test_two_that_wait_for_each_other() -> None:
+    """iChat on IPv6 sends nothing before it has received something."""
+    scene = Scene()
+    scene.offer()
+    scene.wait(3 * LOOK_AFTER)
+    assert fills(scene) == [], "it rings"
+    scene.answer()
+    scene.wait(LOOK_AFTER)
+    assert fills(scene) == [("play media", "caller"), ("play media", "callee")]
+    scene.nodes[0].counts.update(caller=90, callee=90)
+    scene.wait(LOOK_OFTEN)
+    assert fills(scene) == [("stop media", "caller"), ("stop media", "callee")]
 
 
 # --- anything, in any order -------------------------------------------------------------------------------

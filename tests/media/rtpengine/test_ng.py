@@ -1,5 +1,8 @@
 """The datagrams of the ng protocol."""
 
+import io
+import wave
+
 import pytest
 
 from ichat_gw.media.relay_messages import Learning
@@ -27,6 +30,18 @@ def test_requests() -> None:
     assert ng.delete("7-1")["delete-delay"] == 0
     assert ng.query("7-1") == {"command": "query", "call-id": "7-1"}
     assert decode(ng.datagram("c", offer).partition(b" ")[2])
+
+
+def test_silence_is_a_wav_file_that_fits_into_a_packet() -> None:
+    play = ng.play_silence("7-1", "callee")
+    blob = play["blob"]
+    assert isinstance(blob, bytes)
+    with wave.open(io.BytesIO(blob)) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getnframes()) == (8000, 1, 480)
+        assert not any(file.readframes(480))
+    assert len(ng.datagram("0123456789ab_1234567", play)) < 1400
+    assert (play["command"], play["from-tag"]) == ("play media", "callee")
+    assert ng.stop_playing("7-1", "callee")["command"] == "stop media"
 
 
 def test_replies() -> None:

@@ -1,14 +1,14 @@
 """One call at an rtpengine: where its parties are, what rtpengine has been told of that, and who talks."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ichat_gw.call.media import MediaOffer, Side
 from ichat_gw.media.engine import CallCounters
 from ichat_gw.media.exchange import Asked, Exchange, Party, Request
-from ichat_gw.media.negotiation import Address, Audio, both_talk
+from ichat_gw.media.negotiation import Address, Audio, Direction, both_talk
 from ichat_gw.media.relay_messages import Learning
 from ichat_gw.media.relay_session import learning_for
 from ichat_gw.media.rtpengine import ng
@@ -23,8 +23,10 @@ class NgParty(Party):
 
     told: Audio | None = None
     """With its address; None: it is nowhere."""
+    audible: int = 0
+    """How many packets of RTP had come from it at the last look."""
     count: int = 0
-    """How many packets had come from it at the last look."""
+    """The same with RTCP."""
     heard: float | None = None
     """When that number was first seen; None: nothing has come."""
 
@@ -53,6 +55,8 @@ class NgCall:
     """The ports that rtpengine has named."""
     passed_over: set[int] = field(default_factory=set)
     """Those that did not answer, or had no room."""
+    filled: set[Side] = field(default_factory=set)
+    """Who is played silence, because nothing comes from its partner."""
     talking_since: float | None = None
     """When both parties began to talk; None: one is on hold, or not described."""
     closing: bool = False
@@ -139,12 +143,46 @@ class NgCall:
 
     # --- who talks ----------------------------------------------------------------------------------------
 
-    def note(self, counters: CallCounters, now: float) -> None:
-        """Rtpengine has counted this."""
+    def note(self, counters: CallCounters, now: float) -> set[Side]:
+        """Rtpengine has counted this. From whom something has come since the last time."""
+        talks: set[Side] = set()
         for side, of_side in zip(Side, (counters.caller, counters.callee), strict=True):
-            party, count = self.parties[side], heard(of_side)
-            if count != party.count:
-                party.count, party.heard = count, now
+            party = self.parties[side]
+            if of_side.received != party.audible:
+                party.audible = of_side.received
+                talks.add(side)
+            if heard(of_side) != party.count:
+                party.count, party.heard = heard(of_side), now
+        return talks
+
+    def fill(self, talks: Container[Side]) -> tuple[list[Side], list[Side]]:
+        """Who is to be played silence from now on, and who no longer: `talks` are those who were heard.
+
+        COMPAT iChat: it leaves a call in which it hears nothing, and on IPv6 it sends nothing before it has
+        received something.
+        """
+        begin: list[Side] = []
+        end: list[Side] = []
+        for side, party in self.parties.items():
+            partner = self.parties[side.other].told
+            wants = (
+                party.told is not None
+                and partner is not None
+                and party.told.direction.receives
+                and not (side.other in talks and partner.direction.sends)
+            )
+            if wants and side not in self.filled:
+                begin.append(side)
+            elif not wants and side in self.filled:
+                end.append(side)
+        self.filled = self.filled.union(begin).difference(end)
+        return begin, end
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether what comes from the parties has to be looked at often."""
+        told = {party.told.direction for party in self.parties.values() if party.told is not None}
+        return bool(self.filled) or not told <= {Direction.SENDRECV}
 
     def silent(self, timeout: float, now: float) -> Side | None:
         """A party that has said nothing for so many seconds while both talk; 0: for ever."""
@@ -201,5 +239,10 @@ class Delete:
     call: NgCall
 
 
-What: TypeAlias = Ping | Told | Look | Query | Delete
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Silence is to begin or to end."""
+
+
+What: TypeAlias = Ping | Told | Look | Query | Delete | Fill
 """What is told to an rtpengine, or asked of it."""

@@ -62,13 +62,17 @@ from ichat_gw.media.exchange import (
 )
 from ichat_gw.media.negotiation import NotAcceptable
 from ichat_gw.media.rtpengine import ng
-from ichat_gw.media.rtpengine.call import Delete, Look, NgCall, NgParty, Ping, Query, Told, What
+from ichat_gw.media.rtpengine.call import Delete, Fill, Look, NgCall, NgParty, Ping, Query, Told, What
 from ichat_gw.media.rtpengine.descriptions import address_in
 from ichat_gw.media.rtpengine.nodes import Life, Nodes
-from ichat_gw.media.rtpengine.report import counters_in
+from ichat_gw.media.rtpengine.report import TAGS, counters_in
 from ichat_gw.media.rtpengine.transactions import Transactions
 from ichat_gw.media.sdp import InvalidSdp, address_type
 
+LOOK_AFTER = 1.0
+"""Seconds from a description to the first look at what comes of it."""
+LOOK_OFTEN = 2.0
+"""Seconds between two looks while a party holds, or hears nothing."""
 LONGEST_LOOK = 15.0
 """Seconds between two looks at the counters of a call, at most."""
 
@@ -281,12 +285,14 @@ class RtpEngine:
         if call.wanted is not None:
             self._give_ports(call, call.wanted)
         call.told(telling, now)
+        if call.talking_since is not None:
+            self._fill(call, set(Side), now)  # lest one hears both silence and its partner
         try:
             self._meet(call, asked)
         except (CannotMeet, NotAcceptable) as error:
             self._fail(call, asked.request, error, now)
-        if call not in self._looks and not call.closing:
-            self._looks.set(call, now + self._look_every)
+        if not call.closing:
+            self._looks.set(call, now + LOOK_AFTER)
         self._advance(call, now)
 
     def _give_ports(self, call: NgCall, side: Side) -> None:
@@ -453,25 +459,31 @@ class RtpEngine:
         else:
             self._looks.set(call, now + self._look_every)
 
+    def _fill(self, call: NgCall, talks: set[Side], now: float) -> None:
+        """Play silence to whoever hears nothing else."""
+        begin, end = call.fill(talks)
+        for side in begin:
+            self._transactions.ask(call.node, ng.play_silence(call.id, TAGS[side]), Fill(), now)
+        for side in end:
+            self._transactions.ask(call.node, ng.stop_playing(call.id, TAGS[side]), Fill(), now)
+
     def _looked(self, call: NgCall, reply: ng.Reply, now: float) -> None:
         """What rtpengine has counted, or that it knows nothing of the call."""
         if call.closing:
             return
-        self._looks.set(call, now + self._look_every)
         if reply.is_unknown_call and call.telling is None:
             self._lose(call, f"{self._nodes[call.node].name} has forgotten the call", now)
             return
         counters = counters_in(reply, dict.fromkeys(Side))
-        if counters is None:
-            return
-        call.note(counters, now)
-        timeout = self._config.media_timeout
-        if (side := call.silent(timeout, now)) is not None:
-            lost = MediaLost(
-                Ending(Cause.MEDIA_TIMEOUT, text=f"nothing from the {side.value} for {timeout:g} s")
-            )
-            self._out.append(ToCall(call.handle, lost))
-            call.talking_since = None
+        if counters is not None:
+            self._fill(call, call.note(counters, now), now)
+            timeout = self._config.media_timeout
+            if (side := call.silent(timeout, now)) is not None:
+                ending = Ending(Cause.MEDIA_TIMEOUT, text=f"nothing from the {side.value} for {timeout:g} s")
+                self._out.append(ToCall(call.handle, MediaLost(ending)))
+                call.talking_since = None
+        often = min(LOOK_OFTEN, self._look_every)
+        self._looks.set(call, now + (often if call.needs_attention else self._look_every))
 
     def _ask_statistics(self, handle: str, query: int, now: float) -> None:
         call = self._calls.get(handle)

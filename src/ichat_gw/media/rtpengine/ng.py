@@ -9,6 +9,7 @@ heard from the address that its description names and from no other (`strict-sou
 its own way: within three seconds of an offer or answer, with the address named preferred.
 """
 
+import struct
 from dataclasses import dataclass
 
 from ichat_gw.errors import GatewayError
@@ -19,6 +20,15 @@ CALLER_TAG, CALLEE_TAG = "caller", "callee"
 """Our names for the two parties of every call."""
 MAX_TEXT = 200
 """How much of what rtpengine says is passed on, in characters."""
+
+_SAMPLES = 480
+_SILENCE = (
+    # A WAV file with 60 ms of 16-bit silence at 8 kHz: small enough for one packet of Ethernet.
+    struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 36 + 2 * _SAMPLES, b"WAVE", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16)
+    + struct.pack("<4sI", b"data", 2 * _SAMPLES)
+    + bytes(2 * _SAMPLES)
+)
+_FOR_HOURS = 1_000_000
 
 Request = dict[str, Encodable]
 
@@ -95,6 +105,22 @@ def offer(call: str, sdp: str, learning: Learning, family: str) -> Request:
 def answer(call: str, sdp: str, learning: Learning, family: str) -> Request:
     """The callee is as `sdp` says; the answer has the port for the caller, of this family."""
     return {**_described("answer", call, sdp, learning, family), "to-tag": CALLEE_TAG}
+
+
+def play_silence(call: str, party: str) -> Request:
+    """Let the party with this tag hear silence, until `stop_playing`: a packet every 20 ms, in its codec."""
+    return {
+        "command": "play media",
+        "call-id": call,
+        "from-tag": party,
+        "blob": _SILENCE,
+        "repeat-times": _FOR_HOURS,
+    }
+
+
+def stop_playing(call: str, party: str) -> Request:
+    """No more of that."""
+    return {"command": "stop media", "call-id": call, "from-tag": party}
 
 
 def _described(command: str, call: str, sdp: str, learning: Learning, family: str) -> Request:
