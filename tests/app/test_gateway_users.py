@@ -16,7 +16,9 @@ from ichat_gw.ipc.messages import (
     SendSubscriptionResponse,
     SipRegisterJabberUser,
     SipUnregisterJabberUser,
+    Stop,
 )
+from ichat_gw.jabber.ichat.leg import ToConnector
 from ichat_gw.jabber.presence import CONFIRM
 from ichat_gw.sip.events import InviteReceived, Registered, RegistrationFailed
 
@@ -116,6 +118,15 @@ def test_all_users_are_unregistered_by_a_stop(world: World) -> None:
     world.run(200.0)
     assert registered(world) == 0
     assert len(world.gateway.users) == 0
+
+
+def test_the_connector_hears_of_a_stop_before_thousands_are_unregistered(world: World) -> None:
+    for number in range(200):
+        say(world, SipRegisterJabberUser(f"user{number}@jabber.localhost"))
+    world.run(10.0)
+    commands = world.gateway.receive(StopGateway(), world.now)
+    assert commands[0] == ToConnector(Stop())
+    assert len(commands) > 50
 
 
 def test_a_call_to_a_contact_that_we_registered_means_that_user(world: World) -> None:

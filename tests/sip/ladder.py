@@ -168,6 +168,8 @@ class Ladder:
         self.later(300)
         assert list(self.events) == [SessionGone(session) for session in sessions]
         assert (self.agent.sessions, self.agent.transactions, self.agent.running_timers) == (0, 0, 0)
+        assert self.agent.unanswered == 0
+        assert self.agent.idle
 
 
 class Peer:

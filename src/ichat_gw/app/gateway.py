@@ -166,8 +166,11 @@ class Gateway:
                 self._reconfigure(event)
             case StopGateway():
                 self._stop()
-                # Last of all: what the ends of the calls have to say to the connector comes first.
-                return [*self._finish(), ToConnector(Stop())]
+                # What the ends of the calls have to say to the connector comes first; to un-register many
+                # thousand users can take longer than there is time, and comes last.
+                commands = [*self._finish(), ToConnector(Stop())]
+                self._register(self.users.all_went())
+                return [*commands, *self._finish()]
             case Received(flow=flow) if not self.door.hears(flow.remote[0]):
                 pass
             case Received() | SendFailed() | Resolved():
@@ -200,7 +203,7 @@ class Gateway:
     @property
     def idle(self) -> bool:
         """Whether everybody we told something has answered: what a stopping gateway waits for."""
-        return self.user_agent.unanswered == 0
+        return self.user_agent.idle
 
     def call_of(self, session: SessionId | None) -> str:
         """The handle of the call that a SIP session belongs to, or "": for logs and traces."""
@@ -509,7 +512,6 @@ class Gateway:
         self.door.stopping = True
         for call in list(self.calls.live.values()):
             self.calls.hear(call, StopCall(Ending(Cause.SHUTDOWN)))
-        self._register(self.users.all_went())
 
     def _note_over(self, call: Call, over: CallOver) -> None:
         self.admission.live.end(call.handle)

@@ -150,6 +150,7 @@ class TransactionLayer:
         self._clients_of: dict[Flow, set[Transaction]] = {}
         self._first_copies: dict[Key, Transaction] = {}
         self._timers: Timers[tuple[Transaction, Timer]] = Timers()
+        self._unanswered = 0
 
     def __len__(self) -> int:
         return len(self._clients) + len(self._servers)
@@ -162,7 +163,7 @@ class TransactionLayer:
     @property
     def unanswered(self) -> int:
         """How many requests of ours still wait for their final response."""
-        return sum(not transaction.finished for transaction in self._clients.values())
+        return self._unanswered
 
     # --- the user's side ----------------------------------------------------------------------------------
 
@@ -194,6 +195,7 @@ class TransactionLayer:
         transaction.data, transaction.fallback = data, fallback
         self._clients[transaction.key] = transaction
         self._clients_of.setdefault(flow, set()).add(transaction)
+        self._unanswered += 1
         return transaction, self._step(transaction, Input.BEGIN, now)
 
     def respond(self, transaction: Transaction, response: Response, now: float) -> list[LayerOutput]:
@@ -352,7 +354,10 @@ class TransactionLayer:
         return outputs
 
     def _enter(self, transaction: Transaction, state: State, now: float) -> None:
+        was_finished = transaction.finished
         transaction.state = state
+        if transaction.is_client and transaction.finished and not was_finished:
+            self._unanswered -= 1
         running = RUNNING.get((transaction.kind, state), ())
         for timer in [timer for timer in transaction.waits if timer not in running]:
             del transaction.waits[timer]

@@ -195,6 +195,13 @@ class UserAgent:
         return self._core.layer.unanswered + self._core.lookups + owed
 
     @property
+    def idle(self) -> bool:
+        """Whether `unanswered` is 0; asked after every message while many thousand say goodbye."""
+        if self._core.layer.unanswered or self._core.lookups:
+            return False
+        return not any(session.owes_bye for session in self._sessions.values())
+
+    @property
     def pages(self) -> int:
         """How many pages are on their way, or wait for their answer."""
         return len(self._pages) + len(self._pager)

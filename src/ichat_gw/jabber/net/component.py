@@ -26,8 +26,8 @@ CONNECT_SECONDS = 10.0
 HANDSHAKE_SECONDS = 15.0
 """How long the server may then take to accept us."""
 
-CLOSE_SECONDS = 2.0
-"""How long the server may take to close its side of the stream."""
+CLOSE_SECONDS = 1.0
+"""How long the server may take to close its side of the stream: less than a stopping gateway gives us."""
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
