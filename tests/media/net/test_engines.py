@@ -5,6 +5,7 @@ says why.
 """
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -209,57 +210,57 @@ async def test_somebody_new_takes_a_place(kind: str, tmp_path: Path) -> None:
 # --- strangers --------------------------------------------------------------------------------------------
 
 
-async def flood(stranger: Party, control: Party, targets: list[Peer], ticks: int) -> None:
-    """Ten times what the parties send, to both ports of both of them, like audio in all but its source."""
-    for tick in range(ticks):
+class Flood:
+    """Ten times what a party sends, to both of its ports, like audio and reports in all but the source."""
+
+    def __init__(self) -> None:
+        self.stranger, self.control = Party(), Party()
+        self.number = 0
+
+    def pour(self, *targets: Peer) -> None:
+        """As much as belongs to one packet of each party."""
         for peer in targets:
-            for number in range(10):
-                packet = rtp(10 * tick + number)[:8] + b"\0\0\0\x63" + b"!" * 160
-                stranger.socket.sendto(packet, peer.told)
-                control.socket.sendto(rtcp(), (peer.told[0], peer.told[1] + 1))
-        await asyncio.sleep(TICK)
+            for _ in range(10):
+                self.number += 1
+                packet = rtp(self.number)[:8] + b"\0\0\0\x63" + b"!" * 160
+                self.stranger.socket.sendto(packet, peer.told)
+                self.control.socket.sendto(rtcp(), (peer.told[0], peer.told[1] + 1))
+
+    def heard(self) -> list[bytes]:
+        return self.stranger.taken() + self.control.taken()
+
+    def close(self) -> None:
+        self.stranger.close()
+        self.control.close()
 
 
 async def test_a_stranger_floods_the_ports_of_a_call(kind: str, tmp_path: Path) -> None:
     """Before the call is answered and while they talk: nothing of his is heard, nor of theirs lost.
 
-    And nothing is sent to him.
+    And nothing is sent to him. Each packet of a party stands behind ten of his, and is waited for: so what is
+    tested is what is dropped, not how fast this machine is.
     """
-    ticks = 50
-    stranger, control = Party(), Party()
+    packets = 100
     async with running(kind, tmp_path) as stage:
-        with peers(V4, V4) as (alice, bob):
+        with peers(V4, V4) as (alice, bob), contextlib.closing(Flood()) as flood:
             await stage.offer(alice, bob)
-            await flood(stranger, control, [bob], 15)
-            assert (bob.rtp.taken(), alice.rtp.taken(), alice.rtcp.taken()) == ([], [], [])
-            async with asyncio.TaskGroup() as group:
-                group.create_task(stage.answer(alice, bob))
-                group.create_task(flood(stranger, control, [bob], 5))
-            async with asyncio.TaskGroup() as group:
-                attack = group.create_task(flood(stranger, control, [alice, bob], ticks))
-                said: list[bytes] = []
-                answered: list[bytes] = []
-                while not attack.done():
-                    said += alice.say()
-                    answered += bob.say()
-                    await asyncio.sleep(TICK)
-            assert (await bob.hears(len(said))).payloads == said
-            assert (await alice.hears(len(answered))).payloads == answered
-            alice.report()
-            bob.report()
-            for peer in (alice, bob):
-                reports = (await peer.hears(0, 1)).rtcp
-                assert [packet[4:8] for packet in reports] == [peer.ssrc_heard]
+            for _ in range(10):
+                flood.pour(bob)
+                await asyncio.sleep(TICK)
+            assert ((await bob.quiet()).rtp, alice.rtp.taken(), alice.rtcp.taken()) == ([], [], [])
+            await stage.answer(alice, bob)
+            for _ in range(packets):
+                flood.pour(alice, bob)
+                await talk(alice, bob, 1)
+            flood.pour(alice, bob)
+            await report(alice, bob)
+            assert ((await bob.quiet()).rtp, (await alice.quiet()).rtp) == ([], [])
             counters = await stage.release()
+            assert flood.heard() == []
     assert counters is not None
-    assert len(said) >= ticks // 2
-    assert (counters.caller.received, counters.callee.received) == (len(said), len(answered))
-    # What was more than the socket could keep was dropped by the kernel, and is in nobody's numbers.
-    assert counters.caller.strangers > 10 * ticks
-    assert counters.callee.strangers > 10 * ticks
-    assert (stranger.taken(), control.taken()) == ([], [])
-    stranger.close()
-    control.close()
+    for party in (counters.caller, counters.callee):
+        assert (party.received, party.sent) == (packets, packets)
+        assert party.strangers >= 10 * packets
 
 
 async def test_a_phone_behind_a_nat_is_learnt(kind: str, tmp_path: Path) -> None:
@@ -289,12 +290,12 @@ async def test_a_party_that_is_silent_for_too_long(kind: str, tmp_path: Path) ->
 
 
 async def test_nobody_is_missed_on_hold(kind: str, tmp_path: Path) -> None:
-    async with running(kind, tmp_path, media_timeout=0.5) as stage:
+    async with running(kind, tmp_path, media_timeout=1.0) as stage:
         with peers(V4, V4) as (alice, bob):
             await stage.call(alice, bob)
             await talk(alice, bob)
             await stage.reoffer(CALLER, alice, direction="inactive")
-            await asyncio.sleep(1.2)
+            await asyncio.sleep(1.6)
             assert stage.replies.empty()
             await stage.reoffer(CALLER, alice)
             await _lost(stage)
