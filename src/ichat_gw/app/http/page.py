@@ -18,6 +18,7 @@ from ichat_gw.app.http.answers import Answers
 from ichat_gw.app.http.feed import Feed
 from ichat_gw.app.http.server import CannotServe, HttpServer
 from ichat_gw.app.http.source import Source
+from ichat_gw.app.loop import settle_garbage_collector
 from ichat_gw.app.onlookers import Onlookers
 from ichat_gw.app.reload import Reloader
 from ichat_gw.app.view import About, View
@@ -136,12 +137,12 @@ class GatewaySource(Source):
     async def records(self, search: Search) -> Records:
         """Ended calls."""
         found = await self._search(replace(search, limit=search.limit + 1))
-        return Records(records=tuple(map(self._told, found[: search.limit])), more=len(found) > search.limit)
+        return Records(records=tuple(map(self.told, found[: search.limit])), more=len(found) > search.limit)
 
     async def record(self, call: str) -> CallRecord | None:
         """The ended call with this handle."""
         found = await self._search(Search(text=call, limit=MOST_IN_CSV))
-        return next((self._told(record) for record in found if record.call == call), None)
+        return next((self.told(record) for record in found if record.call == call), None)
 
     async def csv(self, search: Search) -> bytes:
         """Ended calls as a table."""
@@ -159,16 +160,16 @@ class GatewaySource(Source):
         """The messages of a call."""
         return await self._memory.find_trace(call)
 
-    def kept(self, record: KeptRecord) -> CallRecord:
-        """A call is over; returns its record as the API tells it."""
+    def kept(self, record: KeptRecord) -> None:
+        """A call is over."""
         self._recent.add([record])
-        return self._told(record)
 
     def reload(self) -> ReloadReply:
         """Read the configuration again."""
         return self._reload()
 
-    def _told(self, record: KeptRecord) -> CallRecord:
+    def told(self, record: KeptRecord) -> CallRecord:
+        """A record as the API tells it."""
         return told(record, has_trace=self._memory.may_have_trace(record.call))
 
 
@@ -226,9 +227,9 @@ class StatusPage:
     def kept(self, record: KeptRecord) -> None:
         """A call is over, and this is its record."""
         self.view.kept(record)
-        as_told = self._source.kept(record)
+        self._source.kept(record)
         if self._feed:
-            self._feed.publish("record", encode(as_told))
+            self._feed.publish("record", encode(self._source.told(record)))
 
     def _tell(self) -> None:
         changed, self.view.changed = self.view.changed, set()
@@ -255,6 +256,8 @@ async def open_page(
     source = GatewaySource(view, onlookers.memory, reloader, reload, __version__)
     page = StatusPage(view, source, settings, ask)
     await page.open(settings.http_address, settings.http_port)
+    # What has been imported for it, some ten thousand objects, is not looked through again and again.
+    settle_garbage_collector()
     return page
 
 
