@@ -20,7 +20,7 @@ from ichat_gw.media.engine import StatisticsAsked
 from ichat_gw.ops.hep import HepSource
 from ichat_gw.ops.logging import get_logger
 from ichat_gw.ops.net.hep import HepSender
-from ichat_gw.ops.records import Records
+from ichat_gw.ops.records import CallRecord, Records
 from ichat_gw.sip.events import SessionId
 
 if TYPE_CHECKING:
@@ -80,7 +80,9 @@ class Onlookers:
     ) -> None:
         """The gateway took `event` (None: a timer), and this came of it; `heard` as for `Tracing.took`."""
         seen = None if isinstance(event, Reconfigure) else event
-        self._do(self.tracing.took(seen, heard, commands, self._clock(), time.time()))
+        wanted = self.tracing.took(seen, heard, commands, self._clock(), time.time())
+        if wanted or commands:
+            self._do(wanted)
         if self.page is not None:
             self.page.took(seen, commands)
 
@@ -98,13 +100,8 @@ class Onlookers:
                 case StatisticsAsked():
                     self._ask(command)
                 case CallKept(record):
-                    log.info(
-                        "verdict",
-                        call=record.call,
-                        code=record.verdict,
-                        text=record.sentence,
-                        remedy=record.remedy,
-                    )
+                    if record.remedy:
+                        _log_verdict(record)
                     self.memory.keep(record)
                     if self.page is not None:
                         self.page.kept(record)
@@ -112,6 +109,12 @@ class Onlookers:
                     self.memory.keep_trace(journal)
         if self._alarm is not None:
             self._alarm.set(self.tracing.deadline())
+
+
+def _log_verdict(record: CallRecord) -> None:
+    """What went wrong, and what to do; of a call that is in order the other lines say enough."""
+    text, remedy = record.sentence, record.remedy
+    log.info("verdict", call=record.call, code=record.verdict, text=text, remedy=remedy)
 
 
 def _hep_sender(settings: Settings) -> HepSender | None:

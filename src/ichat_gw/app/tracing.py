@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ichat_gw.app.call_events import (
     CallBegan,
@@ -49,7 +49,7 @@ from ichat_gw.jabber.ichat.leg import ToConnector
 from ichat_gw.media.engine import MediaOver, MediaPath, Statistics, StatisticsAsked
 from ichat_gw.media.relay_messages import PartyCounters
 from ichat_gw.ops.records import CallRecord
-from ichat_gw.ops.trace import Journal, Lane, Protocol, Recorded, TraceBook, Value
+from ichat_gw.ops.trace import Journal, Lane, Protocol, Recorded, TraceBook
 from ichat_gw.ops.verdict import Verdict
 from ichat_gw.ops.verdict_judge import judge
 from ichat_gw.sip.events import Received, Send, SessionGone, SessionId
@@ -66,6 +66,11 @@ STRAY_STANZAS, STRAY_SECONDS = 256, 5.0
 """Stanzas that belong to no call yet: how many are kept, and for how long."""
 
 _HUMP = re.compile("(?<=[a-z])(?=[A-Z])")
+_FIRST = frozenset({Joined, CallBegan, CallRefused})
+_SAYS_SOMETHING = frozenset({Received, FromConnector})
+_OF_TRANSFERS = frozenset({"transfer began", "takeover began", "party replaced"})
+
+Fields: TypeAlias = Iterable[tuple[str, object]]
 
 Mirror: TypeAlias = Callable[[Recorded, str], None]
 """Shown each SIP message and stanza with the handle of its call ("": of none)."""
@@ -120,6 +125,19 @@ class Tracing:
         self._strays: deque[tuple[tuple[str, str], Recorded]] = deque(maxlen=STRAY_STANZAS)
         self._out: list[TracingCommand] = []
         self._at = self._now = 0.0
+        self._hears: dict[type, Callable[[Any], None]] = {
+            Send: self._sent,
+            ToConnector: self._told_connector,
+            Note: self._note_heard,
+            MediaAsked: self._media,
+            MediaSaid: self._media,
+            SessionGone: self._session_gone,
+            Moved: self._moved,
+            Statistics: self._statistics,
+            CallEnded: self._ended,
+            MediaOver: self._media_over,
+            MediaPath: self._media_path,
+        }
 
     # --- the verbs ----------------------------------------------------------------------------------------
 
@@ -135,29 +153,33 @@ class Tracing:
 
         `heard` is the SIP session that a `Received` belonged to, if any.
         """
+        if not commands and type(event) not in _SAYS_SOMETHING:
+            return []
         self._now, self._at = now, at
         begun = None
         refused: list[Watched] = []
         # First which call it is about, then what came in, then what was done about it.
         for command in commands:
-            match command:
-                case Joined(session, call, lane):
-                    self._of_session[session] = call, lane
-                case CallBegan(call):
-                    self._began(command)
-                    begun = call
-                case CallRefused(call):
-                    begun = call
-                    if (watched := self._refused(command)) is not None:
-                        refused.append(watched)
-                case _:
-                    pass
+            if type(command) in _FIRST:
+                match command:
+                    case Joined(session, call, lane):
+                        self._of_session[session] = call, lane
+                    case CallBegan(call):
+                        self._began(command)
+                        begun = call
+                    case CallRefused(call):
+                        begun = call
+                        if (watched := self._refused(command)) is not None:
+                            refused.append(watched)
         if isinstance(event, Received):
-            self._sip(event.data, event.flow.transport, heard, event.flow.remote, event.flow.local)
+            flow = event.flow
+            self._sip(event.data, flow.transport, heard, flow.remote, flow.local)
         elif isinstance(event, FromConnector):
             self._between(event.message, Lane.CONNECTOR, Lane.GATEWAY, begun)
         for command in commands:
-            self._hear(command)
+            hear = self._hears.get(type(command))
+            if hear is not None:
+                hear(command)
         for watched in refused:
             self._judge(watched)
         out, self._out = self._out, []
@@ -222,36 +244,30 @@ class Tracing:
 
     # --- what is heard ------------------------------------------------------------------------------------
 
-    def _hear(self, command: GatewayCommand) -> None:
-        match command:
-            case Send(data, flow, session):
-                self._sip(data, flow.transport, session, flow.local, flow.remote, out=True)
-            case ToConnector(message):
-                self._between(message, Lane.GATEWAY, Lane.CONNECTOR)
-            case Note(_, event, call, fields):
-                if call is not None:
-                    self._note_heard(call, event, dict(fields))
-            case MediaAsked() | MediaSaid():
-                self._media(command)
-            case SessionGone(session):
-                self._of_session.pop(session, None)
-            case Moved(call, state):
-                self._moved(call, state)
-            case Statistics(call, query, counters):
-                if query < 0 and counters is not None and (watched := self._live.get(call)) is not None:
-                    watched.sample(counters, self._at)
-                    self._counters(call, counters.caller, counters.callee)
-            case CallEnded(call):
-                if (watched := self._live.get(call)) is not None:
-                    watched.end(command, self._at)
-                    self._over(watched)
-            case MediaOver():
-                self._media_over(command)
-            case MediaPath(call, direct):
-                if (watched := self._live.get(call)) is not None:
-                    watched.direct = direct
-            case _:
-                pass
+    def _sent(self, send: Send) -> None:
+        flow = send.flow
+        self._sip(send.data, flow.transport, send.session, flow.local, flow.remote, out=True)
+
+    def _told_connector(self, command: ToConnector) -> None:
+        self._between(command.message, Lane.GATEWAY, Lane.CONNECTOR)
+
+    def _session_gone(self, gone: SessionGone) -> None:
+        self._of_session.pop(gone.session, None)
+
+    def _statistics(self, found: Statistics) -> None:
+        watched = self._live.get(found.call)
+        if found.query < 0 and found.counters is not None and watched is not None:
+            watched.sample(found.counters, self._at)
+            self._counters(found.call, found.counters.caller, found.counters.callee)
+
+    def _media_path(self, path: MediaPath) -> None:
+        if (watched := self._live.get(path.call)) is not None:
+            watched.direct = path.direct
+
+    def _ended(self, ended: CallEnded) -> None:
+        if (watched := self._live.get(ended.call)) is not None:
+            watched.end(ended, self._at)
+            self._over(watched)
 
     def _sip(
         self,
@@ -278,35 +294,27 @@ class Tracing:
         """A message between the two programs; `begun` is the call that it has begun, or would have."""
         call = begun or getattr(message, "handle", None)
         if call:
-            fields = {
-                name.rstrip("_"): value
-                for name in message.__struct_fields__
-                if isinstance(value := getattr(message, name), str | int)
-            }
-            self.book.add(
-                call, Recorded(self._at, Protocol.CONNECTOR, source, target, message, fields=fields)
-            )
+            self.book.add(call, Recorded(self._at, Protocol.CONNECTOR, source, target, message))
 
-    def _state(self, call: str, words: str, fields: dict[str, Value] | None = None) -> None:
+    def _state(self, call: str, words: str, fields: Fields = ()) -> None:
         self.book.add(
             call, Recorded(self._at, Protocol.STATE, Lane.GATEWAY, Lane.GATEWAY, words, fields=fields)
         )
 
-    def _note_heard(self, call: str, event: str, fields: dict[str, object]) -> None:
-        shown = {
-            name: value if isinstance(value, str | int | float | bool | None) else str(value)
-            for name, value in fields.items()
-        }
-        if event != "media over":  # the counters themselves are told
-            self._state(call, event, shown)
-        if (watched := self._live.get(call)) is None:
+    def _note_heard(self, note: Note) -> None:
+        call, event = note.call, note.event
+        if call is None or event == "media over":  # the counters themselves are told
             return
-        if event in ("transfer began", "takeover began"):
-            watched.candidate = str(fields.get("to") or fields.get("by") or "")
-        elif event == "party replaced":
-            watched.replace(Side(fields["party"]))
+        self._state(call, event, note.fields)
+        if event in _OF_TRANSFERS and (watched := self._live.get(call)) is not None:
+            fields = dict(note.fields)
+            if event == "party replaced":
+                watched.replace(Side(fields["party"]))
+            else:
+                watched.candidate = str(fields.get("to") or fields.get("by") or "")
 
-    def _moved(self, call: str, state: State) -> None:
+    def _moved(self, moved: Moved) -> None:
+        call, state = moved.call, moved.state
         self._state(call, state.value)
         watched = self._live.get(call)
         if watched is None:
@@ -360,13 +368,13 @@ class Tracing:
         """What the RTCP of a party says about what it hears."""
         watched = self._live.get(call)
         is_user = watched is None or watched.people[side].is_xmpp
-        fields: dict[str, Value] = {
-            "reports": counters.reports,
-            "loss": counters.reported_loss,
-            "lost": counters.reported_lost,
-            "jitter_ms": _rounded(counters.reported_jitter),
-            "round_trip_ms": _rounded(counters.round_trip),
-        }
+        fields = (
+            ("reports", counters.reports),
+            ("loss", counters.reported_loss),
+            ("lost", counters.reported_lost),
+            ("jitter_ms", _rounded(counters.reported_jitter)),
+            ("round_trip_ms", _rounded(counters.round_trip)),
+        )
         lane = Lane.USER if is_user else Lane.PHONE
         words = f"RTCP: what the {side.value} hears"
         self.book.add(
@@ -428,7 +436,8 @@ class Tracing:
         del self._live[call]
         facts = facts_of(watched)
         verdict = judge(facts)
-        self._state(call, f"verdict: {verdict.sentence}", {"code": verdict.code, "remedy": verdict.remedy})
+        fields = ("code", verdict.code), ("remedy", verdict.remedy)
+        self._state(call, f"verdict: {verdict.sentence}", fields)
         self.book.end(call, verdict, facts.ended)
         self._out.append(CallKept(record_of(watched, facts, verdict), verdict))
         self._timers.set(("save", call), self._now + FADE_SECONDS)
@@ -469,17 +478,17 @@ def _named(event: MediaRequest | MediaReply) -> str:
     return _HUMP.sub(" ", type(event).__name__.removeprefix("Media")).lower()
 
 
-def _counter_fields(counters: PartyCounters) -> dict[str, Value]:
+def _counter_fields(counters: PartyCounters) -> Fields:
     """What is shown of the counters of one party; what is nothing is left out."""
-    shown: dict[str, Value] = {"received": counters.received, "sent": counters.sent}
+    shown: list[tuple[str, object]] = [("received", counters.received), ("sent", counters.sent)]
     for name in ("lost", "late", "strangers", "malformed", "early", "unsent", "errors", "keep_alives"):
         if value := getattr(counters, name):
-            shown[name] = value
-    shown["jitter_ms"] = round(counters.jitter, 1)
+            shown.append((name, value))
+    shown.append(("jitter_ms", round(counters.jitter, 1)))
     if counters.source is not None:
-        shown["source"] = f"{counters.source[0]}:{counters.source[1]}"
+        shown.append(("source", f"{counters.source[0]}:{counters.source[1]}"))
     if counters.silent_for is not None:
-        shown["silent_seconds"] = round(counters.silent_for, 1)
+        shown.append(("silent_seconds", round(counters.silent_for, 1)))
     return shown
 
 

@@ -37,6 +37,13 @@ def contents(content: Content) -> bytes:
     return b""
 
 
+def fields_of(content: Content) -> list[tuple[str, object]]:
+    """The fields of a message between the two programs; nothing of anything else."""
+    if isinstance(content, bytes | str):
+        return []
+    return [(name.rstrip("_"), getattr(content, name)) for name in content.__struct_fields__]
+
+
 def sip_summary(data: bytes) -> str:
     """`INVITE sip:bob@example.com`, `200 OK (INVITE)`, `keep-alive`, or `not SIP`."""
     text = data.decode("utf-8", "replace")

@@ -18,7 +18,7 @@ import msgspec
 
 from ichat_gw.errors import GatewayError
 from ichat_gw.ops.line import timestamp
-from ichat_gw.ops.reading import Content, contents, summary
+from ichat_gw.ops.reading import Content, contents, fields_of, summary
 from ichat_gw.ops.verdict import Verdict, read_verdict
 
 ENTRY_BYTES = 256
@@ -85,15 +85,10 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
     target_address: Address = None
     transport: str = ""
     """SIP: `UDP`, `TCP` or `TLS`."""
-    fields: Mapping[str, Value] | None = None
+    fields: Iterable[tuple[str, object]] = ()
+    """More that is known; a message between the programs brings its own."""
     words: str = ""
     """The summary, where the content does not say it."""
-
-    @property
-    def size(self) -> int:
-        """About how many bytes of memory it takes."""
-        content = self.content
-        return ENTRY_BYTES + (len(content) if isinstance(content, bytes | str) else 0)
 
 
 class TraceEntry(msgspec.Struct, frozen=True):
@@ -133,8 +128,12 @@ def entry_of(recorded: Recorded) -> TraceEntry:
         recorded.source_address,
         recorded.target_address,
         recorded.transport,
-        recorded.fields or {},
+        {name: _value(value) for name, value in fields_of(recorded.content) or recorded.fields},
     )
+
+
+def _value(value: object) -> Value:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 class CallTrace(msgspec.Struct, frozen=True):
@@ -237,7 +236,9 @@ class TraceBook:
         trace = self._live.get(call) or self._over.get(call)
         if trace is None:
             return
-        size = recorded.size
+        content = recorded.content
+        kind = type(content)
+        size = ENTRY_BYTES + (len(content) if kind is bytes or kind is str else 0)  # type: ignore[arg-type]
         if len(trace.recorded) >= self._entries or self._size + size > self._size_limit:
             self._make_room(size)
             if len(trace.recorded) >= self._entries or self._size + size > self._size_limit:

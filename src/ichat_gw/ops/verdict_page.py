@@ -25,7 +25,7 @@ directions. You find this verdict
 
 * on the status page, with the call and in the list of calls,
 * with `ichat-gw trace CALL`, under the call's ladder,
-* in the log, in a line `verdict` with the call's id,
+* in the log, if there is something to do about it, in a line `verdict` with the call's id,
 * in the column `verdict` of the call records, as a word: that is the heading to look for below.
 
 Only what went wrong has a remedy. Under each heading stands what is said of a call from bob, at a phone, to
