@@ -39,9 +39,22 @@ async def test_the_connector_dies_while_ichat_is_alerted(stage: Stage) -> None:
     await stage.ichat.wait_for("vc:request")
     stage.gateway.connector().kill()
     await dialling.result(within=8)
+    # The next connector knows who rings.
+    await stage.ichat.wait_for("vc:cancel", within=10)
     stage.ichat.on_request = "accept"
     await stage.connected()
     await flows.ichat_calls_established(stage, talk=0.3)
+
+
+async def test_the_connector_dies_while_ichat_waits_for_the_phone(stage: Stage) -> None:
+    ringing = stage.phone.ring()
+    stage.ichat.call(stage.speed_dial)
+    await ringing.until("SIP 180 INVITE", way="out")
+    stage.gateway.connector().kill()
+    await ringing.result(within=8)
+    response = await stage.ichat.wait_for("vc:response", within=10)
+    assert response.fields["response"] == "1"
+    await stage.connected()
 
 
 async def test_the_xmpp_server_restarts(stage: Stage) -> None:

@@ -187,11 +187,10 @@ def _came_from_sip(message: Element) -> bool:
 
 
 def _body(message: Element) -> tuple[str, str]:
-    """The first body with words, and its language."""
-    for child in message:
-        if child.tag.rpartition("}")[2] == "body" and (child.text or "").strip():
-            return child.text or "", child.get(_XML_LANG, message.get(_XML_LANG, ""))
-    return "", ""
+    """The first body with words, and its language; `has_words` has seen that there is one."""
+    bodies = (child for child in message if child.tag.rpartition("}")[2] == "body")
+    body = next(child for child in bodies if (child.text or "").strip())
+    return body.text or "", body.get(_XML_LANG, message.get(_XML_LANG, ""))
 
 
 def _text(message: Element, name: str) -> str:
