@@ -96,6 +96,28 @@ def test_uvloop_goes_on_listening_after_an_icmp_error() -> None:
         runner.run(ladder())
 
 
+def test_uvloop_goes_on_listening_after_errors_that_no_queue_had_room_for() -> None:
+    """In a flood the receive buffer is full, and with it the error queue."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def ladder() -> None:
+        async with endpoint() as (one, ear), endpoint() as (two, _):
+            one._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            for _ in range(200):  # more than it has room for, and the loop has no turn yet
+                two.send(Send(b"flood", Flow("UDP", two.address, one.address)))
+            for _ in range(5):
+                one.send(Send(b"x", Flow("UDP", one.address, ("127.0.0.1", 1))))
+            await asyncio.sleep(0.1)
+            while not ear.heard.empty():
+                ear.heard.get_nowait()
+            for number in range(3):
+                two.send(Send(b"%d" % number, Flow("UDP", two.address, one.address)))
+                assert (await ear.received()).data == b"%d" % number
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(ladder())
+
+
 async def test_what_the_kernel_refuses_to_send() -> None:
     async with endpoint() as (one, ear):
         flow = Flow("UDP", one.address, ("127.0.0.1", 9))

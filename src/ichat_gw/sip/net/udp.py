@@ -8,6 +8,7 @@ fails at once instead of after 32 seconds. Other systems have no such queue, and
 import asyncio
 import contextlib
 import os
+import select
 import socket
 import struct
 from collections.abc import Callable
@@ -78,7 +79,6 @@ class UdpEndpoint:
         self._neighbourhood = neighbourhood
         self._loop = asyncio.get_running_loop()
         self._bound: tuple[str, int] = plain(sock.getsockname())
-        self._rearming = False
         # Bursts of calls wait here while one message is being worked on. Linux caps it, others refuse.
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
@@ -87,7 +87,8 @@ class UdpEndpoint:
                 sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
             else:
                 sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
-        add_reader(self._loop, sock, self._readable)
+        self._watched = _Watched(sock) if _MSG_ERRQUEUE is not None else sock
+        add_reader(self._loop, self._watched, self._readable)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -97,7 +98,8 @@ class UdpEndpoint:
     def close(self) -> None:
         """Close the socket. Harmless when closed already."""
         if self._sock.fileno() >= 0:
-            remove_reader(self._loop, self._sock)
+            remove_reader(self._loop, self._watched)
+            self._watched.close()
             self._sock.close()
 
     def flow(self, remote: tuple[str, int]) -> Flow:
@@ -150,28 +152,34 @@ class UdpEndpoint:
                 return  # closed by whoever got that
 
     def _read_errors(self) -> None:
-        """Report the ICMP errors that have come in.
-
-        COMPAT uvloop: libuv takes the POLLERR that announces them for the end of the descriptor and stops
-        watching it, after one last call of `_readable`. So it is watched anew once they are read.
-        """
+        """Report the ICMP errors that have come in."""
         while _MSG_ERRQUEUE is not None:
             try:
                 _, control, _, sockaddr = self._sock.recvmsg(0, 512, _MSG_ERRQUEUE)
             except OSError:
                 return
-            if not self._rearming:
-                self._rearming = True
-                self._loop.call_soon(self._rearm)
             with contextlib.suppress(OSError):
                 failed = SendFailed(self.flow(plain(sockaddr)), _text_of(control))
                 self._loop.call_soon(self._deliver, failed)
 
-    def _rearm(self) -> None:
-        self._rearming = False
-        if self._sock.fileno() >= 0:
-            remove_reader(self._loop, self._sock)
-            add_reader(self._loop, self._sock, self._readable)
+
+class _Watched:
+    """Can be read when the socket can be, or has an error to tell.
+
+    COMPAT uvloop: libuv takes the POLLERR that announces an ICMP error for the end of the descriptor and
+    stops watching it, and there need not be an entry in the error queue by which we could tell: in a flood
+    there is no room for one. An epoll descriptor around the socket never has POLLERR itself.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._epoll = select.epoll()
+        self._epoll.register(sock, select.EPOLLIN)
+
+    def fileno(self) -> int:
+        return self._epoll.fileno()
+
+    def close(self) -> None:
+        self._epoll.close()
 
 
 def _text_of(control: list[tuple[int, int, bytes]]) -> str:

@@ -6,19 +6,29 @@ There a thread waits in `select` for it, tells the loop, and waits on when that 
 import asyncio
 import contextlib
 import select
-import socket
 import threading
 from collections.abc import Callable
+from typing import Protocol
 from weakref import WeakKeyDictionary
 
 LOOK = 1.0
 """Seconds after which a thread notices that its socket is closed or nobody wants to know any more."""
 
-_threads: "WeakKeyDictionary[socket.socket, _Watch]" = WeakKeyDictionary()
+_threads: "WeakKeyDictionary[Readable, _Watch]" = WeakKeyDictionary()
+
+
+class Readable(Protocol):
+    """A socket, or something else with a descriptor."""
+
+    def fileno(self) -> int:
+        """Its descriptor; -1 when it is closed."""
+
+    def close(self) -> None:
+        """Give it back."""
 
 
 def add_reader(
-    loop: asyncio.AbstractEventLoop, sock: socket.socket, callback: Callable[..., object], *args: object
+    loop: asyncio.AbstractEventLoop, sock: Readable, callback: Callable[..., object], *args: object
 ) -> None:
     """Call `callback` from the loop whenever the socket can be read; level-triggered."""
     try:
@@ -28,7 +38,7 @@ def add_reader(
         _threads[sock] = _Watch(loop, sock, lambda: callback(*args))
 
 
-def remove_reader(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+def remove_reader(loop: asyncio.AbstractEventLoop, sock: Readable) -> None:
     """Call nobody any more. Before the socket is closed; harmless when nobody was called."""
     try:
         loop.remove_reader(sock)
@@ -42,7 +52,7 @@ class _Watch:
     """One thread for one socket."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, callback: Callable[[], object]
+        self, loop: asyncio.AbstractEventLoop, sock: Readable, callback: Callable[[], object]
     ) -> None:
         self.wanted = True
         self._loop = loop
