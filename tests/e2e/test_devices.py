@@ -1,7 +1,9 @@
 """A user with several devices, iChats and others, that come, go, ring, talk and are removed."""
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import pytest
 from slixmpp.exceptions import IqError
@@ -129,6 +131,30 @@ async def test_the_control_contact_is_removed(stage: Stage) -> None:
         await stage.gateway.until_logged("xmpp", "out", "presence unsubscribed", carol.jid)
         await stage.gateway.until_logged("ipc", "in", "sipUnregisterJabberUser")
     await stage.phone.dial_and_fail(stage.gateway.address, "carol", 404).result()
+
+
+async def test_the_account_is_deleted(own_stage: Stage) -> None:
+    stage = own_stage
+    carol = SimulatedIChat(stage.prosody, "carol")
+    await carol.log_in()
+    await carol.subscribe(stage.gateway.control)
+    await carol.subscribe(stage.speed_dial)
+    await carol.query(stage.gateway.control, "http://jabber.org/protocol/disco#info")
+    await carol.delete_account()
+    await stage.gateway.until_logged("ipc", "in", "sipUnregisterJabberUser")
+    await carol.log_out()
+    for _ in range(100):
+        if not subscribers(stage) & {carol.jid}:
+            break
+        await asyncio.sleep(0.05)
+    assert subscribers(stage) == {stage.ichat.jid}
+
+
+def subscribers(stage: Stage) -> set[str]:
+    """Whom the gateway will greet after its next start."""
+    path = stage.gateway.directory / "ichat-gw.sqlite3"
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        return {user for (user,) in database.execute("SELECT DISTINCT user FROM subscription")}
 
 
 async def test_a_break_of_the_stream_is_no_burst_and_unregisters_nobody(own_stage: Stage) -> None:

@@ -93,6 +93,7 @@ listen:
 modules:
   mod_disco: {{}}
   mod_offline: {{}}
+  mod_register: {{}}
   mod_ping: {{}}
   mod_roster: {{}}
 """

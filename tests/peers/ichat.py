@@ -14,6 +14,7 @@ the captures of real clients and from traces of the original gateway, and shares
 """
 
 import asyncio
+import contextlib
 import secrets
 import ssl
 import struct
@@ -201,6 +202,14 @@ class SimulatedIChat:
     async def remove(self, jid: str) -> None:
         """Remove a contact from the roster."""
         await self._online().del_roster_item(jid)
+
+    async def delete_account(self) -> None:
+        """Give the account up for good (XEP-0077 section 3.2)."""
+        iq = self._online().make_iq_set()
+        query = ElementTree.SubElement(iq.xml, "{jabber:iq:register}query")
+        ElementTree.SubElement(query, "{jabber:iq:register}remove")
+        with contextlib.suppress(slixmpp.exceptions.IqTimeout):  # the server may hang up instead
+            await iq.send(timeout=2)
 
     def probe(self, jid: str) -> None:
         """Ask for presence directly, as a server does."""

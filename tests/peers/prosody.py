@@ -65,7 +65,7 @@ s2s_direct_tls_ports = {{ }}
 http_ports = {{ }}
 https_ports = {{ }}
 
-modules_enabled = {{ "roster", "saslauth", "disco", "ping", "pep", "component", "offline" }}
+modules_enabled = {{ "roster", "saslauth", "disco", "ping", "pep", "component", "offline", "register" }}
 modules_disabled = {{ "s2s", "tls" }}
 
 authentication = "internal_plain"
