@@ -89,15 +89,17 @@ class Site:
         self.stanzas: list[str] = []
         self.lookups: list[str] = []
         self.orders: list[object] = []
+        self.starts = 0
+        """Of the connector, after the first."""
         self._listen()
         loaded = load(self.file)
         parts = (
             gateway_machine(self.world.gateway_hears),
-            connector(self.world._connector_hears),
+            connector(self.world._connector_hears, self._count_start, lambda: self.reloader.settings),
         )
+        self.reloader = Reloader(loaded, lambda: load(self.file), parts)
         for part in parts:
             part(loaded.settings)()
-        self.reloader = Reloader(loaded, lambda: load(self.file), parts)
         self.world.run(1.0)
 
     def _listen(self) -> None:
@@ -130,6 +132,11 @@ class Site:
         self.world.carry = carried  # type: ignore[method-assign]
         self.world._gateway_does = done  # type: ignore[method-assign, assignment]
         self.world._server_delivers = delivered  # type: ignore[method-assign]
+
+    def _count_start(self) -> None:
+        """The connector is to be started again."""
+        self.starts += 1
+        self.world.connector_dies()
 
     def _look_up(self, command: Lookup) -> None:
         """Every host is an address, and its port 5060 unless the URI says another."""

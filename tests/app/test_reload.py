@@ -199,6 +199,27 @@ def media_timeout(site: Site) -> None:
 # --- Jabber -----------------------------------------------------------------------------------------------
 
 
+@proves("JabberServer", "JabberComponentPort", "JabberComponentPassword")
+def connection(site: Site) -> None:
+    """The connector alone is started again: what it is told then is in test_serve; a call goes on."""
+    site.world.phone.dial("alice")
+    site.world.run(3.0)
+    for number, line in enumerate(
+        (
+            {"JabberServer": "jabber.localhost"},
+            {"JabberComponentPort": "5999"},
+            {"JabberComponentPassword": "another password"},
+        ),
+        1,
+    ):
+        site.reload(**line)
+        assert site.starts == number
+    site.world.run(10.0)
+    assert len(site.world.gateway.calls.live) == 1
+    site.reload(MaxCalls="7")
+    assert site.starts == 3
+
+
 @proves("JabberServerPingDuration")
 def ping_duration(site: Site) -> None:
     site.reload(JabberServerPingDuration="5")
@@ -444,13 +465,13 @@ def test_a_file_that_is_gone_changes_nothing(site: Site) -> None:
 
 def test_what_needs_a_restart_is_named_each_time_and_the_rest_is_done(site: Site) -> None:
     for _ in range(2):
-        site.lines |= {"UDPTCPPort": "5099", "JabberComponentPassword": "another", "MaxCalls": "3"}
+        site.lines |= {"UDPTCPPort": "5099", "JabberComponentName": "another", "MaxCalls": "3"}
         site.write()
         reply = site.reloader.reload()
         assert reply.done
         assert [(each.name, each.before, each.after) for each in reply.needs_restart] == [
             ("UDPTCPPort", "5070", "5099"),
-            ("JabberComponentPassword", "(set)", "(set)"),
+            ("JabberComponentName", "gw.jabber.localhost", "another"),
         ]
         assert site.reloader.settings.udp_tcp_port == 5070
         assert site.reloader.settings.max_calls == 3

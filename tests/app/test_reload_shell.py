@@ -166,11 +166,12 @@ def test_a_log_file_that_cannot_be_written_changes_nothing(tmp_path: Path) -> No
 
 def test_what_was_done_is_in_the_log_and_no_secret(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
-    shell.reload(MaxCalls="7", JabberComponentPassword="another secret")
+    shell.reload(MaxCalls="7", JabberComponentPassword="another secret", JabberControlUsername="other")
     logging.get_logger("ichat_gw.test").info("saying it", text="this is another secret, really")
     written = shell.log()
     assert "reload: changed setting=MaxCalls before=1000 after=7" in written
-    assert "reload: needs a restart setting=JabberComponentPassword" in written
+    assert "reload: changed setting=JabberComponentPassword before=(set) after=(set)" in written
+    assert "reload: needs a restart setting=JabberControlUsername in_force=control" in written
     assert "another secret" not in written
 
 

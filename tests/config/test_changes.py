@@ -46,7 +46,7 @@ def test_a_secret_that_changed_does_not_show() -> None:
     (change,) = found.live
     assert change.before == change.after == '"pbx" u (set)'
     found = changes(OLD, OLD.model_copy(update={"jabber_component_password": SecretStr("neu")}))
-    assert [(each.before, each.after) for each in found.restart] == [("(set)", "(set)")]
+    assert [(each.before, each.after) for each in found.live] == [("(set)", "(set)")]
 
 
 def test_what_is_not_live_this_time() -> None:

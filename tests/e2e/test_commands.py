@@ -231,6 +231,28 @@ async def test_sighup_puts_in_force_what_can_and_names_the_rest(stage: Stage) ->
     stage.gateway.settings["UDPTCPPort"] = str(stage.gateway.sip_port)
 
 
+async def test_another_address_of_the_xmpp_server_costs_no_call(stage: Stage) -> None:
+    ringing = stage.phone.answer(ring=0.1)
+    stage.ichat.call(stage.speed_dial)
+    await stage.ichat.wait_for("established")
+    before = stage.gateway.connector().pid
+    stage.gateway.settings["JabberServer"] = "localhost"
+    stage.gateway.write_config()
+    assert "JabberServer: 127.0.0.1 -> localhost" in (await ask(stage, "reload")).out
+    for _ in range(100):
+        status = await ask(stage, "status")
+        if status.status == Exit.OK and f"process {before}," not in status.out:
+            break
+        await asyncio.sleep(0.1)
+    assert f"at localhost:{stage.prosody.component_port}" in status.out
+    assert stage.gateway.connector().pid != before
+    assert "Calls: 1" in status.out
+    stage.ichat.sip.hang_up()
+    await ringing.result()
+    await stage.connected()
+    await flows.sip_calls_established(stage, talk=0.2)
+
+
 async def test_another_password_takes_effect(stage: Stage) -> None:
     stage.gateway.settings["HttpAuthPwd"] = "another"
     stage.gateway.write_config()

@@ -38,6 +38,9 @@ _TLS_TOGGLED = {
 }
 """By whether TLS is open."""
 
+_CONNECTION = ("jabber_server", "jabber_component_port", "jabber_component_password")
+"""The settings that the connector's connection depends on."""
+
 log = logging.get_logger(__name__)
 
 
@@ -138,10 +141,18 @@ def gateway_machine(feed: Callable[[Reconfigure], None]) -> Prepare:
     return prepare
 
 
-def connector(tell: Callable[[Configure], None]) -> Prepare:
-    """The part that is the connector process; `tell` sends it a message."""
+def connector(
+    tell: Callable[[Configure], None], start_again: Callable[[], None], in_force: Callable[[], Settings]
+) -> Prepare:
+    """The part that is the connector process.
+
+    `tell` sends it a message. `start_again` ends it, after which it is started with the settings that are
+    then in force: what it connects with it is told at its start only. Calls that are up have no need of it.
+    """
 
     def prepare(settings: Settings) -> PutInForce:
+        if any(getattr(settings, field) != getattr(in_force(), field) for field in _CONNECTION):
+            return start_again
         message = Configure(
             settings.ichat_proceeding_timeout,
             settings.jabber_server_ping_duration,

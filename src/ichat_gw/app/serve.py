@@ -91,7 +91,9 @@ class Server:
             (
                 self._prepare_transports,
                 gateway_machine(self._feed),
-                connector(self._tell_connector),
+                connector(
+                    self._tell_connector, self._start_connector_again, lambda: self.reloader.settings
+                ),
                 self._prepare_page,
             ),
         )
@@ -355,6 +357,10 @@ class Server:
 
     def _connector_lost(self, lost: PeerLost) -> None:
         log.err("the connector does not answer", text=lost.text, undelivered=len(lost.undelivered))
+        self._connector.kill()
+
+    def _start_connector_again(self) -> None:
+        log.info("the connector is started again, to connect in another way")
         self._connector.kill()
 
     def _connector_started(self, process: int) -> None:

@@ -110,6 +110,8 @@ class View:
         self._gateway = gateway
         self._tracing = tracing
         self._about = about
+        self.jabber_server = about.jabber_server
+        """Where the connector connects to; may change."""
         self._started = at
         self._at = at
         self.metrics = m.Metrics(self._readings)
@@ -388,7 +390,7 @@ class View:
             jabber=JabberState(
                 online=self._jabber.up,
                 since=_time(self._jabber.since),
-                server=about.jabber_server,
+                server=self.jabber_server,
                 component=gateway.config.component,
                 text=self._jabber.text,
             ),

@@ -1,5 +1,7 @@
 """The manual pages and the reference of the commands, made from the parsers and the tables.
 
+The page of the configuration is made by `ichat_gw.config.reference`, together with the reference of settings.
+
 `python -m ichat_gw.cli.manual FOLDER` writes them where the project in FOLDER keeps them; a test compares.
 """
 
@@ -11,12 +13,12 @@ from pathlib import Path
 
 from ichat_gw.cli.commands import COMMANDS, Command, description_of, module_of, parser_of
 from ichat_gw.cli.exits import MEANING
-from ichat_gw.config.reference import setting_words
+from ichat_gw.config import roff
+from ichat_gw.config.reference import MANUAL
 from ichat_gw.config.source import flag_parser
-from ichat_gw.config.table import SETTINGS, Section
 
 COMMANDS_PAGE = Path("docs/reference/commands.md")
-MAN = Path("man")
+MAN = MANUAL.parent
 
 MOST_OPTIONS = 10
 """So many are shown in a usage line; where there are more, it says no more than that there are some."""
@@ -146,13 +148,13 @@ def _help(action: argparse.Action) -> str:
 def gateway_page() -> str:
     """Return ichat-gw.1."""
     parts = [
-        _head(
+        roff.head(
             "ICHAT-GW", 1, "ichat-gw", "let people on an XMPP server and people on SIP phones call each other"
         ),
         ".SH SYNOPSIS\n.B ichat-gw\n[\\fB\\-c\\fR \\fIFILE\\fR] [\\fIFLAGS\\fR]\n.br\n.B ichat-gw\n"
         "\\fICOMMAND\\fR [\\fIARGUMENTS\\fR]",
         ".SH DESCRIPTION\n"
-        + _roff(
+        + roff.text(
             "Without a command, ichat-gw runs the gateway in the foreground, with the settings of the file "
             "ichat-gw.config in the current directory, or of FILE. It starts its connector, ichat-gw-jc, and "
             "its relay workers, and ends them. SIGTERM and SIGINT end calls and registrations in order, "
@@ -163,13 +165,16 @@ def gateway_page() -> str:
     for command in COMMANDS:
         parser = parser_of(command)
         parts.append(
-            f".SS {_roff(_usage(parser, command))}\n{_paragraphs(description_of(module_of(command)))}"
+            f".SS {roff.text(_usage(parser, command))}\n{_paragraphs(description_of(module_of(command)))}"
         )
         parts += [_man_option(action) for action in _own(parser, command)]
-    parts.append(".SH FLAGS\nThey override the configuration file, which ichat-gw.config(5) describes.")
-    parts += [_man_option(action) for action in flag_parser()._actions]
+    parts.append(
+        ".SH FLAGS\nEvery setting but the secrets and the rules has a flag, which overrides the "
+        "configuration file:\n.BR ichat-gw.config (5)\nnames them. Beside those:"
+    )
+    parts += [_man_option(action) for action in flag_parser()._actions if action.dest != "overrides"]
     parts.append(".SH EXIT STATUS")
-    parts += [f".TP\n.B {status.value}\n{_roff(sentence)}" for status, sentence in MEANING.items()]
+    parts += [f".TP\n.B {status.value}\n{roff.text(sentence)}" for status, sentence in MEANING.items()]
     parts.append(".SH SEE ALSO\n.BR ichat-gw.config (5),\n.BR ichat-gw-jc (1)")
     return "\n".join(parts) + "\n"
 
@@ -179,10 +184,10 @@ def connector_page() -> str:
     return (
         "\n".join(
             [
-                _head("ICHAT-GW-JC", 1, "ichat-gw-jc", "the Jabber connector of ichat-gw"),
+                roff.head("ICHAT-GW-JC", 1, "ichat-gw-jc", "the Jabber connector of ichat-gw"),
                 ".SH SYNOPSIS\n.B ichat-gw-jc",
                 ".SH DESCRIPTION\n"
-                + _roff(
+                + roff.text(
                     "Connects to the XMPP server as a component (XEP-0114) on behalf of ichat-gw, which "
                     "starts it, tells it everything on standard input, starts it again when it dies, and "
                     "ends it. It takes no arguments, and is of no use by itself."
@@ -199,64 +204,26 @@ def connector_page() -> str:
     )
 
 
-def configuration_page() -> str:
-    """Return ichat-gw.config.5."""
-    parts = [
-        _head("ICHAT-GW.CONFIG", 5, "ichat-gw.config", "the configuration of ichat-gw"),
-        ".SH DESCRIPTION\n"
-        + _roff(
-            "A file of UTF-8 text with lines of the form Name = value. Names are read in any case; the value "
-            "is the rest of the line. A line that begins with # is a comment; there are no comments behind a "
-            "value. A blank value stands for the default, except for a list, which is then empty. `ichat-gw "
-            "init` writes such a file, `ichat-gw check` says what is wrong with one."
-        ),
-    ]
-    for section in Section:
-        parts.append(f".SH {_roff(section.value.upper())}")
-        for setting in SETTINGS:
-            if setting.row.section is section:
-                names = ", ".join(name for name in (setting.row.name, setting.row.pair) if name)
-                parts.append(f".TP\n.B {_roff(names)}\n{_roff(setting_words(setting))}")
-    parts.append(".SH SEE ALSO\n.BR ichat-gw (1)")
-    return "\n".join(parts) + "\n"
-
-
-def _head(title: str, section: int, name: str, what: str) -> str:
-    return (
-        '.\\" Made by `python -m ichat_gw.cli.manual .`; do not edit.\n'
-        f'.TH {title} {section} "" "ichat-gw" "ichat-gw"\n.SH NAME\n{_roff(name)} \\- {_roff(what)}'
-    )
-
-
 def _man_option(action: argparse.Action) -> str:
-    names = ", ".join(f"\\fB{_roff(name)}\\fR" for name in action.option_strings)
-    value = f"\\fI{_roff(_value(action))}\\fR" if _value(action) else ""
-    return f".TP\n{' '.join(part for part in (names, value) if part)}\n{_roff(_help(action))}"
+    names = ", ".join(f"\\fB{roff.text(name)}\\fR" for name in action.option_strings)
+    value = f"\\fI{roff.text(_value(action))}\\fR" if _value(action) else ""
+    return f".TP\n{' '.join(part for part in (names, value) if part)}\n{roff.text(_help(action))}"
 
 
 def _paragraphs(text: str) -> str:
     parts = []
     for paragraph in text.split("\n\n"):
         if re.search(r"^For \w+:", paragraph, re.MULTILINE):
-            parts.append(f".nf\n{_roff(paragraph, fill=False)}\n.fi")
+            parts.append(f".nf\n{roff.text(paragraph, fill=False)}\n.fi")
         else:
-            parts.append(_roff(" ".join(paragraph.split())))
+            parts.append(roff.text(" ".join(paragraph.split())))
     return "\n.PP\n".join(parts)
-
-
-def _roff(text: str, fill: bool = True) -> str:
-    """Text that nothing in it makes a request or an escape."""
-    if fill:
-        text = " ".join(text.split())
-    text = text.replace("\\", "\\e").replace("-", "\\-").replace("`", "")
-    return "\n".join(f"\\&{line}" if line.startswith((".", "'")) else line for line in text.split("\n"))
 
 
 PAGES = {
     COMMANDS_PAGE: commands_page,
     MAN / "ichat-gw.1": gateway_page,
     MAN / "ichat-gw-jc.1": connector_page,
-    MAN / "ichat-gw.config.5": configuration_page,
 }
 """Everything that is written, by its place in the project."""
 

@@ -1,6 +1,6 @@
-"""Documents made from the table: the reference of settings, and the sample file.
+"""Documents made from the table: the reference of settings, the manual page, and the sample file.
 
-`python -m ichat_gw.config.reference FOLDER` writes both where the project in FOLDER keeps them; a test
+`python -m ichat_gw.config.reference FOLDER` writes them where the project in FOLDER keeps them; a test
 compares.
 """
 
@@ -8,10 +8,12 @@ import sys
 import textwrap
 from pathlib import Path
 
+from ichat_gw.config import roff
 from ichat_gw.config.source import DEFAULT_FILE
 from ichat_gw.config.table import SETTINGS, Section, Setting
 
 REFERENCE = Path("docs/reference/settings.md")
+MANUAL = Path("man/ichat-gw.config.5")
 SAMPLE = Path(f"{DEFAULT_FILE}.example")
 
 _INTRODUCTION = """\
@@ -143,12 +145,47 @@ def comment(text: str) -> str:
     return textwrap.fill(text, 100, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
 
 
+def configuration_page() -> str:
+    """Return ichat-gw.config.5."""
+    parts = [
+        roff.head("ICHAT-GW.CONFIG", 5, "ichat-gw.config", "the configuration of ichat-gw"),
+        ".SH DESCRIPTION\n"
+        + roff.text(
+            "A file of UTF-8 text with lines of the form Name = value. Names are read in any case; the value "
+            "is the rest of the line. A line that begins with # is a comment; there are no comments behind a "
+            "value. A blank value stands for the default, except for a list, which is then empty. `ichat-gw "
+            "init` writes such a file, `ichat-gw check` says what is wrong with one."
+        ),
+    ]
+    for section in Section:
+        parts.append(f".SH {roff.text(section.value.upper())}")
+        for setting in SETTINGS:
+            if setting.row.section is section:
+                names = ", ".join(name for name in (setting.row.name, setting.row.pair) if name)
+                parts.append(f".TP\n.B {roff.text(names)}\n{roff.text(_with_flags(setting))}")
+    parts.append(".SH SEE ALSO\n.BR ichat-gw (1)")
+    return "\n".join(parts) + "\n"
+
+
+def _with_flags(setting: Setting) -> str:
+    """What there is to say of a setting, its flags included."""
+    row = setting.row
+    if row.kind.secret or row.pair:
+        return setting_words(setting)
+    old = f"{row.flag}, " if row.flag and not row.flag_turns_off else ""
+    off = f"; {row.flag} switches it off" if row.flag_turns_off else ""
+    flags = f"{old}--{setting.field.replace('_', '-')} {row.kind.metavar}{off}"
+    return f"{setting_words(setting)} Flag: {flags}."
+
+
 def main(arguments: list[str]) -> None:
-    """Write both documents into the project's folder."""
+    """Write all documents into the project's folder."""
     folder = Path(arguments[0])
     (folder / REFERENCE).parent.mkdir(parents=True, exist_ok=True)
     (folder / REFERENCE).write_text(reference(), encoding="utf-8")
     (folder / SAMPLE).write_text(sample(), encoding="utf-8")
+    (folder / MANUAL).parent.mkdir(parents=True, exist_ok=True)
+    (folder / MANUAL).write_text(configuration_page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

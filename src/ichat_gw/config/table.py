@@ -419,6 +419,7 @@ class Settings(BaseModel):
             kinds.HOST,
             "The Jabber server to connect to.",
             sample="jabber.company.com",
+            live=True,
         ),
     ]
     jabber_component_name: Annotated[
@@ -440,6 +441,7 @@ class Settings(BaseModel):
             kinds.SECRET,
             "The secret that the Jabber server shares with this component.",
             sample="change-this-password",
+            live=True,
         ),
     ]
     jabber_component_port: Annotated[
@@ -449,6 +451,7 @@ class Settings(BaseModel):
             "JabberComponentPort",
             kinds.PORT,
             "The port at which the Jabber server accepts components.",
+            live=True,
         ),
     ] = 5275
     jabber_server_ping_duration: Annotated[

@@ -216,6 +216,7 @@ class StatusPage:
     def reconfigure(self, settings: Settings) -> None:
         """Go by another password and other names from now on; who listens has to ask again."""
         self._answers.access = access_of(settings)
+        self.view.jabber_server = jabber_server(settings)
         self._feed.close()
 
     # --- what happens -------------------------------------------------------------------------------------
@@ -251,7 +252,7 @@ async def open_page(
 ) -> StatusPage:
     """The status page of a gateway that runs, at HttpAddress and HttpPort of the settings in force."""
     settings = reloader.settings
-    about = About(__version__, f"{settings.jabber_server}:{settings.jabber_component_port}", listening)
+    about = About(__version__, jabber_server(settings), listening)
     view = View(gateway, onlookers.tracing, about, time.time())
     source = GatewaySource(view, onlookers.memory, reloader, reload, __version__)
     page = StatusPage(view, source, settings, ask)
@@ -259,6 +260,11 @@ async def open_page(
     # What has been imported for it, some ten thousand objects, is not looked through again and again.
     settle_garbage_collector()
     return page
+
+
+def jabber_server(settings: Settings) -> str:
+    """Where the XMPP server is, as `host:port`."""
+    return f"{settings.jabber_server}:{settings.jabber_component_port}"
 
 
 def access_of(settings: Settings) -> Access:
