@@ -5,72 +5,30 @@ spaces of its own for network, files and processes: so the ports are the page's,
 of the test, the system's Prosody sees nothing of it, and all of it is gone when the test is. There, these
 are not what they are elsewhere:
 
-    sudo        does it: we are root there
-    apt-get     installs nothing, but sees to it that what the packages bring is there
-    systemctl   knows `restart prosody`, which it does as Debian's unit does
-    python3     the Python of this test; the environments that it makes see the packages of this one, so that
-                pip finds everything installed and fetches nothing
+    sudo, apt-get, python3   see `machine`
+    systemctl                knows `restart prosody`, which it does as Debian's unit does
 
 A block after the words "In a ... terminal" that does not end by itself is left running, like there.
 """
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from docs.machine import NOT_IN_A_CLONE, SPACES, can_unshare, executable, stand_ins
 from docs.pages import ROOT, blocks
 
 pytestmark = pytest.mark.e2e
 
 PAGE = "tutorial.md"
-NOT_IN_A_CLONE = shutil.ignore_patterns(".*", "build", "__pycache__", "*.egg-info", "*.so", "site", "*.log")
 STAYS = {".venv/bin/ichat-gw\n": "ready", "demo.ichat alice@localhost alices-password\n": "online, and",
          "baresip -f phone\n": "baresip is ready"}  # fmt: skip
 """Commands that do not end by themselves, by their end, and what they say when they are ready."""
 
-BRINGS = {
-    "python3-venv": "python3 -c 'import venv'",
-    "gcc": "command -v cc",
-    "libc6-dev": "true",  # as scripts/setup has it: where it is missing, there is no fast path
-    "python3-dev": "true",
-    "prosody": "command -v prosody prosodyctl",
-    "baresip-core": "command -v baresip",
-}
-"""How `apt-get` sees that the contents of a package are there."""
-
-
-def can_unshare() -> bool:
-    """Whether we may have name spaces of our own: as root, where no container forbids it."""
-    tried = subprocess.run(["unshare", *SPACES, "true"], check=False, capture_output=True)
-    return os.geteuid() == 0 and tried.returncode == 0
-
-
-SPACES = ("--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
-
-
-def executable(path: Path, text: str) -> None:
-    path.write_text(text)
-    path.chmod(0o755)
-
-
-def stand_ins(directory: Path) -> None:
-    """The programs that are not what they are elsewhere."""
-    directory.mkdir()
-    executable(directory / "sudo", '#!/bin/sh\nexec "$@"\n')
-    checks = "".join(f"{name}) {command} ;;\n" for name, command in BRINGS.items())
-    executable(
-        directory / "apt-get",
-        f"#!/bin/sh\nset -e\nfor word; do case $word in\nupdate | install | -y) ;;\n{checks}"
-        '*) echo "the test knows nothing of the package $word"; exit 1 ;;\nesac; done\n',
-    )
-    executable(
-        directory / "systemctl",
-        """#!/bin/sh
+SYSTEMCTL = """#!/bin/bash
 [ "$*" = "restart prosody" ] || { echo "the test knows nothing of systemctl $*"; exit 1; }
 cd /
 runuser -u prosody -- prosody -F >/var/log/prosody/output 2>&1 &
@@ -79,20 +37,7 @@ for i in $(seq 100); do
     sleep 0.1
 done
 echo "Prosody does not come up"; cat /var/log/prosody/*; exit 1
-""".replace("#!/bin/sh", "#!/bin/bash"),
-    )
-    packages = [path for path in sys.path if path.endswith("site-packages")]
-    lent = f'import sys; sys.path[:0] = "{":".join(packages)}".split(":")'
-    executable(
-        directory / "python3",
-        f"""#!/bin/sh
-{sys.executable} "$@" || exit
-case "$1 $2" in "-m venv")
-    for site in "$3"/lib/python*/site-packages; do echo '{lent}' >"$site/lent.pth"; done
-esac
-""",
-    )
-
+"""
 
 PROLOGUE = """
 set -em
@@ -138,6 +83,7 @@ def script() -> str:
 def test_the_tutorial_to_the_letter(tmp_path: Path) -> None:
     shutil.copytree(ROOT, tmp_path / "ichat-gw", ignore=NOT_IN_A_CLONE)
     stand_ins(tmp_path / "bin")
+    executable(tmp_path / "bin" / "systemctl", SYSTEMCTL)
     shutil.copytree("/etc/prosody", tmp_path / "etc" / "prosody", symlinks=True)
     environment = {
         "PATH": f"{tmp_path / 'bin'}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
