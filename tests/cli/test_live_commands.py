@@ -31,6 +31,7 @@ from ichat_gw.ops.api import (
     Users,
     UserState,
 )
+from ichat_gw.ops.trace import CallTrace, trace_json
 from tests.cli.api_server import ApiServer, api_server
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -298,6 +299,21 @@ def test_trace(server: ApiServer, capsys: pytest.CaptureFixture[str], tmp_path: 
     ]
     assert run_command(["trace", "n-1", "--svg", "no/such/folder"]) == Exit.FAILED
     assert "no/such/folder cannot be written: No such file" in capsys.readouterr().err
+
+
+def test_trace_at_a_terminal(
+    server: ApiServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "100")
+    trace = CallTrace("n-1", "xmpp:a@x", "sip:bob@p", 0.0, None, None, (), 3)
+    server.answers["GET /calls/n-1/trace.json"] = 200, json.dumps(trace_json(trace)).encode()
+    assert run_command(["trace", "n-1"]) == Exit.OK
+    assert "3 entries were left out" in shown(capsys)
+    for body in (b"{}", b"no JSON"):
+        server.answers["GET /calls/n-1/trace.json"] = 200, body
+        assert run_command(["trace", "n-1"]) == Exit.FAILED
+        assert "trace of a call" in capsys.readouterr().err
 
 
 def test_trace_to_standard_output(server: ApiServer, capfdbinary: pytest.CaptureFixture[bytes]) -> None:

@@ -20,7 +20,7 @@ from ichat_gw import __version__
 ROOT = Path(__file__).parents[2]
 BUILT_FROM = (
     "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md", "SECURITY.md",
-    "mkdocs.yml", "ichat-gw.config.example", "src", "docs", "contrib",
+    "mkdocs.yml", "ichat-gw.config.example", "src", "docs", "contrib", "man",
 )  # fmt: skip
 NOT_COMMITTED = shutil.ignore_patterns("*.egg-info", "__pycache__", "*.so")
 
@@ -116,7 +116,9 @@ def test_the_wheel_has_the_package_alone_and_all_of_it(wheel: Path) -> None:
         if path.is_file() and path.suffix not in (".c", ".so", ".pyc")
     }
     assert of_ours <= set(names), "see package-data in pyproject.toml"
-    assert {name.split("/")[0] for name in names} == {"ichat_gw", f"ichat_gw-{__version__}.dist-info"}
+    ours = f"ichat_gw-{__version__}"
+    # In `.data` are the manual pages.
+    assert {name.split("/")[0] for name in names} == {"ichat_gw", f"{ours}.dist-info", f"{ours}.data"}
 
 
 def test_without_a_compiler_there_is_a_wheel_all_the_same(source: Path, tmp_path: Path) -> None:
@@ -137,6 +139,11 @@ def test_both_executables_run(installed: Path, tmp_path: Path) -> None:
     )
     assert connector.returncode == 2
     assert "started by ichat-gw" in connector.stderr
+
+
+def test_the_manual_pages_are_where_man_and_pipx_look(installed: Path) -> None:
+    pages = sorted(path.name for path in (installed.parent / "share" / "man").rglob("*.[15]"))
+    assert pages == sorted(path.name for path in (ROOT / "man").iterdir())
 
 
 def test_it_runs_what_was_installed_and_not_this_clone(installed: Path, tmp_path: Path) -> None:

@@ -34,11 +34,12 @@ _INTRODUCTION = """\
 """
 
 _COMMON = """\
-`status`, `calls`, `trace`, `records`, `users` and `reload` ask a gateway that runs, by its JSON API. Where
-it is, and its password, they find in the configuration: `-c FILE`, or `ichat-gw.config` in this directory.
-Only `HttpPort`, `HttpAddress`, `HttpAuth` and `HttpAuthPwd` are read, so that a mistake elsewhere in the
-file is no obstacle. Who may not read that file gives `--url`, and the password with `--password-file`. No
-command waits for ever: a gateway that does not answer within `--timeout` seconds is given up.
+`status`, `calls`, `trace`, `records`, `users` and `reload` ask a gateway that runs, by its [JSON
+API](api.md). Where it is, and its password, they find in the configuration: `-c FILE`, or `ichat-gw.config`
+in this directory. Only `HttpPort`, `HttpAddress`, `HttpAuth` and `HttpAuthPwd` are read, so that a mistake
+elsewhere in the file is no obstacle. Who may not read that file gives `--url`, and the password with
+`--password-file`. No command waits for ever: a gateway that does not answer within `--timeout` seconds is
+given up.
 
 What `--json` writes has stable keys: some may be added, but none is renamed, removed or given
 another meaning.
@@ -59,7 +60,7 @@ _JSON = {
     "`settings`, as the API gives them.",
     "translate": "`results`, one for each network that the address was tried from: `caller` (`xmpp` or "
     "`sip`), `called` (null: nobody), `why`, and `trial`, as the API's `/translate` gives it.",
-    "trace": "the call's messages and what else happened, as the API gives them.",
+    "trace": "the call's messages and what else happened, as [the API](api.md) gives them.",
 }
 """What `--json` writes, where the API does not say it."""
 

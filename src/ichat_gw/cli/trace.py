@@ -1,17 +1,20 @@
 """Show one call, live or ended, as a ladder.
 
-It has each message of both protocols, what the connector and the gateway said to each other, and the verdict.
+It has each message of both protocols, what the connector and the gateway said to each other, and the verdict;
+at a terminal in its width, and in colours by protocol (unless NO_COLOR is set).
 The id of a call is in each line of the log about it, in `ichat-gw calls` and in `ichat-gw records`. With a
 file, the same is written as a page for the browser, as a drawing, as JSON, or as a capture for Wireshark.
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 from ichat_gw.cli.client import Client, NotDone, add_connection, client_of, quoted
 from ichat_gw.cli.exits import Exit
 from ichat_gw.cli.output import say
+from ichat_gw.ops.trace import read_trace
 
 FORMS = {
     "html": "a page with the ladder and all messages",
@@ -44,8 +47,26 @@ def run(arguments: argparse.Namespace) -> Exit:
     for form, file in wanted.items():
         _write(client, f"{path}.{form}", file)
     if not wanted:
-        say(client.read(f"{path}.txt").decode("utf-8", "replace").rstrip("\n"))
+        _show(client, path)
     return Exit.OK
+
+
+def _show(client: Client, path: str) -> None:
+    """The ladder: as wide as the terminal and in colours by protocol, or plain where there is none."""
+    if not sys.stdout.isatty():
+        say(client.read(f"{path}.txt").decode("utf-8", "replace").rstrip("\n"))
+        return
+    # It takes long to import, and only a terminal needs it.
+    from rich.console import Console
+
+    from ichat_gw.ops.ladder import ladder_rich
+
+    try:
+        trace = read_trace(json.loads(client.read(f"{path}.json")))
+    except ValueError as error:
+        raise NotDone(f"the gateway's answer is no trace of a call: {error}") from error
+    console = Console()
+    console.print(ladder_rich(trace, console.width), end="")
 
 
 def _write(client: Client, path: str, file: str) -> None:
