@@ -32,7 +32,7 @@ SYSTEMCTL = """#!/bin/bash
 [ "$*" = "restart prosody" ] || { echo "the test knows nothing of systemctl $*"; exit 1; }
 cd /
 runuser -u prosody -- prosody -F >/var/log/prosody/output 2>&1 &
-for i in $(seq 100); do
+for i in $(seq 300); do
     (exec 3<>/dev/tcp/127.0.0.1/5347) 2>/dev/null && exit 0
     sleep 0.1
 done
@@ -52,7 +52,7 @@ chmod -R a+rX /etc/prosody
 cd "$PLACE/ichat-gw"
 trap 'tail -n 20 "$PLACE"/terminal*' EXIT
 until_said() {
-    for i in $(seq 150); do grep -q "$2" "$1" && return; sleep 0.1; done
+    for i in $(seq 600); do grep -q "$2" "$1" && return; sleep 0.1; done
     echo "it never said '$2':"; cat "$1"; exit 1
 }
 """
@@ -60,7 +60,7 @@ until_said() {
 
 def script() -> str:
     """The page as one shell script."""
-    steps, running = [PROLOGUE], 0
+    steps, running, said = [PROLOGUE], 0, ""
     for number, block in enumerate(b for b in blocks(PAGE) if b.language == "sh"):
         steps.append(f"echo '=== {PAGE}:{block.line}'\n")
         ready = next((word for end, word in STAYS.items() if block.text.endswith(end)), None)
@@ -70,7 +70,8 @@ def script() -> str:
         running += 1
         assert "terminal" in block.before, f"{PAGE}:{block.line} does not say in which terminal"
         if block.text == "baresip -f phone\n":
-            steps.append("kill -INT %2; wait %2 || true\n")  # "end Alice's iChat with Ctrl-C"
+            # "... and then how many packets of sound came"; "end Alice's iChat with Ctrl-C"
+            steps.append(f"until_said {said} 'packets of sound came'\nkill -INT %2; wait %2 || true\n")
         said = f"$PLACE/terminal{number}"
         steps.append(f"({block.text.rstrip()}) >{said} 2>&1 &\nuntil_said {said} '{ready}'\n")
     assert running == len(STAYS)
