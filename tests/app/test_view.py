@@ -5,8 +5,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.watched import WatchedWorld, day
 from app.world import COMPONENT, EPOCH
+from ichat_gw.app.call_events import CallEnded
+from ichat_gw.app.call_facts import Watched
 from ichat_gw.app.events import StopGateway
-from ichat_gw.app.view import QUERIES_AT_ONCE, View
+from ichat_gw.app.view import MOST_FADING, QUERIES_AT_ONCE, View, _codec_of
+from ichat_gw.call.cause import Cause, Ending
+from ichat_gw.call.media import MediaAnswer, MediaOffer, MediaReady, MediaReoffer, MediaUpdate, Side
 from ichat_gw.ops import metrics as m
 from ichat_gw.ops.api import LiveCall, RegistrationState
 from ichat_gw.sip.events import Registered, RegistrationFailed
@@ -82,6 +86,24 @@ def test_the_counters_of_a_call_are_asked_for_when_somebody_looks(world: Watched
     assert call.callee.media.source == "127.0.0.2:5060"
 
 
+def test_the_codec_is_one_that_both_have() -> None:
+    def sdp(formats: str) -> str:
+        head = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+        return f"{head}m=audio 4000 RTP/AVP {formats}\r\na=rtpmap:97 X-AAC_ELD/22050\r\n"
+
+    watched = Watched("c", {}, "", "", 0.0)
+    watched.media.append((0.0, MediaOffer(1, Side.CALLER, None, "")))
+    watched.media.append((0.0, MediaAnswer(2, Side.CALLEE, sdp("8 0"), "")))
+    assert _codec_of(watched) == ""
+    watched.media.append((0.0, MediaReoffer(3, Side.CALLER, sdp("97 0 8"), "")))
+    assert _codec_of(watched) == "PCMA/8000"
+    watched.media.append((0.0, MediaReady(3, sdp("3"))))
+    watched.media.append((0.0, MediaReoffer(4, Side.CALLEE, "not SDP", "")))
+    assert _codec_of(watched) == "PCMA/8000"
+    watched.media.append((0.0, MediaUpdate(5, Side.CALLER, sdp("97"))))
+    assert _codec_of(watched) == ""
+
+
 def test_asking_is_bounded(world: WatchedWorld) -> None:
     world.alice.dial("5551234")
     world.run(2.0)
@@ -120,6 +142,14 @@ def test_an_ended_call_is_counted(world: WatchedWorld) -> None:
     assert (status.totals.calls, status.totals.answered, status.totals.failed) == (1, 1, 0)
     view = seen(world)
     assert (view._directions, view._setup, view._counters) == ({}, {}, {})
+
+
+def test_what_is_remembered_of_ended_calls_is_bounded(world: WatchedWorld) -> None:
+    view = world.watch()
+    ends = [CallEnded(f"c-{number}", Ending(Cause.HANGUP), None) for number in range(MOST_FADING + 5)]
+    view.took(None, ends, world.at)
+    assert len(view._fading) == MOST_FADING
+    assert told(world)["ichat_gw_calls_ended_total no hangup  gateway"] == MOST_FADING + 5
 
 
 def test_a_call_that_nobody_answers(world: WatchedWorld) -> None:

@@ -19,7 +19,7 @@ from ichat_gw.app.events import ConnectorDied, FromConnector, GatewayCommand, Ga
 from ichat_gw.app.gateway import Gateway
 from ichat_gw.app.tracing import Tracing
 from ichat_gw.call.bridge import State
-from ichat_gw.call.media import MediaAnswer, MediaReoffer, MediaReplace, MediaUpdate, Side
+from ichat_gw.call.media import MediaAnswer, MediaOffer, MediaReoffer, MediaReplace, MediaUpdate, Side
 from ichat_gw.errors import GatewayError
 from ichat_gw.ipc.messages import JabberConnection
 from ichat_gw.media.engine import (
@@ -133,6 +133,8 @@ class View:
         """The last known ones of live calls."""
         self._since_sample = (0, 0)
         """RTP packets that came, and that did not, since the last sample of the charts."""
+        self._codecs: dict[str, tuple[int, str]] = {}
+        """Of live calls that somebody looked at: the codec, and of how many descriptions it was made."""
         self._queries = count(1)
         """Positive, so that they are not those of the traces."""
         self._turn = 0
@@ -243,6 +245,7 @@ class View:
         if len(self._fading) > MOST_FADING:
             self._fading.popitem(last=False)
         self._setup.pop(ended.call, None)
+        self._codecs.pop(ended.call, None)
         watched = self._tracing.watched(ended.call)
         answered = watched.answered if watched is not None else None
         self._totals["answered" if answered is not None else "failed"] += 1
@@ -462,16 +465,25 @@ class View:
         if watched is None or watched.ended is not None:
             return None
         counters = self._counters.get(handle)
+        codec = self._codec(watched)
+        caller, callee = (counters.caller, counters.callee) if counters is not None else (None, None)
         return LiveCall(
             id=handle,
             state=call.bridge.state.value,
-            caller=_party(call, watched, Side.CALLER, counters.caller if counters is not None else None),
-            callee=_party(call, watched, Side.CALLEE, counters.callee if counters is not None else None),
+            caller=_party(call, watched, Side.CALLER, caller, codec),
+            callee=_party(call, watched, Side.CALLEE, callee, codec),
             began=_time(watched.began),
             seconds=round(max(0.0, at - watched.began), 3),
             setup_seconds=_rounded(self._setup.get(handle)),
             answered=_time(watched.answered) if watched.answered is not None else None,
         )
+
+    def _codec(self, watched: Watched) -> str:
+        """The codec that a live call uses; its descriptions are read again only when there are new ones."""
+        known = self._codecs.get(watched.call)
+        if known is None or known[0] != len(watched.media):
+            known = self._codecs[watched.call] = len(watched.media), _codec_of(watched)
+        return known[1]
 
     def users(self, at: float) -> Users:
         """Who is online."""
@@ -582,25 +594,31 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
 
 
-def _codec(watched: Watched) -> str:
-    """The first codec of speech in what a party said last, mostly its answer: the one that is used."""
-    for _, said in reversed(watched.media):
-        sdp = said.sdp if isinstance(said, MediaAnswer | MediaReoffer | MediaUpdate | MediaReplace) else None
-        if sdp:
+def _codec_of(watched: Watched) -> str:
+    """The first codec of speech that both parties have described, in the callee's order; "" while unknown."""
+    said: dict[Side, list[str]] = {}
+    for _, request in reversed(watched.media):
+        if not isinstance(request, MediaOffer | MediaAnswer | MediaReoffer | MediaUpdate | MediaReplace):
+            continue
+        if request.sdp and request.side not in said:
             try:
-                formats = read_audio(SessionDescription.parse(sdp)).formats
+                formats = read_audio(SessionDescription.parse(request.sdp)).formats
             except GatewayError:
-                return ""
-            return next((format.codec.rtpmap for format in formats if format.codec.carries_speech), "")
-    return ""
+                continue
+            said[request.side] = [format.codec.rtpmap for format in formats if format.codec.carries_speech]
+    if len(said) < len(Side):
+        return ""
+    return next((codec for codec in said[Side.CALLEE] if codec in said[Side.CALLER]), "")
 
 
-def _party(call: Call, watched: Watched, side: Side, counters: PartyCounters | None) -> PartyState:
+def _party(
+    call: Call, watched: Watched, side: Side, counters: PartyCounters | None, codec: str
+) -> PartyState:
     person = watched.people[side]
     media = None
     if counters is not None:
         media = MediaState(
-            codec=_codec(watched),
+            codec=codec,
             received=counters.received,
             sent=counters.sent,
             lost=counters.lost,
