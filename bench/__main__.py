@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Callable
 
-from bench import delay, load, memory, presence, relay, tracing
+from bench import delay, flood, load, memory, presence, relay, tracing
 
 MEASUREMENTS: dict[str, Callable[[], str]] = {
     "delay": delay.report,
+    "flood": flood.report,
     "load": load.report,
     "memory": memory.report,
     "presence": presence.report,

@@ -265,7 +265,7 @@ class SippPhone:
             "-recv_timeout",
             "20000",
             "-timeout",
-            "60",
+            "120",
             "-timeout_error",
         ]
         command += ["-trace_msg", "-message_file", str(message_file)]

@@ -590,7 +590,7 @@ class Settings(BaseModel):
             new=True,
             live=True,
         ),
-    ] = 200
+    ] = 60
     max_requests_per_second_per_source: Annotated[
         int,
         Row(
@@ -601,7 +601,7 @@ class Settings(BaseModel):
             new=True,
             live=True,
         ),
-    ] = 100
+    ] = 30
     max_calls: Annotated[
         int,
         Row(

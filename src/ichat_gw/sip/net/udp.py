@@ -79,9 +79,10 @@ class UdpEndpoint:
         self._neighbourhood = neighbourhood
         self._loop = asyncio.get_running_loop()
         self._bound: tuple[str, int] = plain(sock.getsockname())
-        # Bursts of calls wait here while one message is being worked on. Linux caps it, others refuse.
+        # Bursts of calls wait here while one message is being worked on. No more than we can work off in a
+        # moment: in a flood, the BYE of a call that is up waits behind all of it. Linux caps it, others refuse.
         with contextlib.suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024 * 1024)
         if _MSG_ERRQUEUE is not None:
             if sock.family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
