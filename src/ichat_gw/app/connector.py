@@ -44,7 +44,7 @@ from ichat_gw.jabber.store import StoreError
 from ichat_gw.ops import wire
 from ichat_gw.ops.logging import DEBUG, configure, get_logger
 
-TELL_SECONDS = 0.1
+TELL_SECONDS = 0.5
 """How long stanzas of calls are collected before the gateway is told of them."""
 FLUSH_SECONDS = 0.5
 """How long the last messages to the gateway may take."""

@@ -58,7 +58,7 @@ SAMPLE_SECONDS = 10.0
 """How often the relay is asked for the counters of a call that is up."""
 MEDIA_SECONDS = 3.0
 """How long after the end of a call its last counters are waited for."""
-FADE_SECONDS = 5.0
+FADE_SECONDS = 3.0
 """How long after the verdict what still comes is taken into the trace that is saved."""
 REFUSED_AT_ONCE, REFUSED_PER_SECOND = 50, 1
 """Calls refused at the door that are remembered; the others are only counted: anybody can make many."""
