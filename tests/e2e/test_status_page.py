@@ -68,14 +68,15 @@ async def opened(stage: Stage, browser: Browser, path: str, **context: object) -
 
 
 @contextlib.asynccontextmanager
-async def talking(stage: Stage, seconds: float = 3.0) -> AsyncIterator[None]:
-    """A phone talks with alice meanwhile."""
+async def talking(stage: Stage) -> AsyncIterator[None]:
+    """Alice talks with a phone meanwhile, and hangs up at the end."""
     stage.ichat.forget()
-    stage.ichat.on_request = "accept"
-    dialling = stage.phone.dial(stage.gateway.address, "alice", talk=seconds, caller=flows.CALLER)
+    ringing = stage.phone.answer()
+    stage.ichat.call(stage.speed_dial)
     await stage.ichat.wait_for("established")
     yield
-    await dialling.result()
+    stage.ichat.sip.hang_up()
+    await ringing.result()
 
 
 def rows(page: Page, table: str) -> Locator:
@@ -92,10 +93,11 @@ async def test_the_page_shows_a_call_while_it_is_set_up_and_when_it_is_over(
         await expect(page.locator("#live")).to_have_text("live")
         await expect(page.locator("#calls-table")).to_have_text("There are no calls now.")
         stage.ichat.forget()
-        stage.ichat.on_request = "never answer"
-        ringing = stage.phone.dial_and_give_up(stage.gateway.address, "alice", ring=1.5)
+        ringing = stage.phone.ring()
+        stage.ichat.call(stage.speed_dial)
         await expect(rows(page, "calls")).to_have_count(1)
         await expect(rows(page, "calls").first).to_contain_text("ringing")
+        stage.ichat.cancel()
         await ringing.result()
         await expect(page.locator("#calls-table")).to_have_text("There are no calls now.")
         async with talking(stage):
@@ -112,7 +114,7 @@ async def test_the_overview_counts(stage: Stage, browser: Browser) -> None:
         await expect(page.locator("#tile-calls")).to_have_text("0")
         await expect(page.locator("#tile-users")).to_have_text("1")
         before = int(await page.locator("#tile-total").inner_text())
-        async with talking(stage, 2.0):
+        async with talking(stage):
             await expect(page.locator("#tile-calls")).to_have_text("1")
             await expect(page.locator("#tile-total")).to_have_text(str(before + 1))
         await expect(page.locator("#tile-calls")).to_have_text("0")
@@ -146,14 +148,16 @@ async def test_the_ladder_of_a_call_shows_every_message(stage: Stage, browser: B
 async def test_messages_that_are_open_stay_open_while_the_call_goes_on(
     stage: Stage, browser: Browser
 ) -> None:
-    async with talking(stage), opened(stage, browser, "/calls") as page:
-        await rows(page, "calls").first.locator("a").click()
-        await page.locator("#rows > li.sip summary").first.click()
-        begun = await page.locator("#lead").inner_text()
-        await expect(page.locator("#lead")).not_to_have_text(begun)
-        await expect(page.locator("#rows > li.sip pre").first).to_be_visible()
-        assert await page.evaluate("document.activeElement.nodeName") == "SUMMARY"
+    async with opened(stage, browser, "/calls") as page:
+        async with talking(stage):
+            await rows(page, "calls").first.locator("a").click()
+            await page.locator("#rows > li.sip summary").first.click()
+            begun = await page.locator("#lead").inner_text()
+            await expect(page.locator("#lead")).not_to_have_text(begun)
+            await expect(page.locator("#rows > li.sip pre").first).to_be_visible()
+            assert await page.evaluate("document.activeElement.nodeName") == "SUMMARY"
         await expect(page.locator("#verdict")).to_contain_text("hung up")
+        await expect(page.locator("#rows > li.sip pre").first).to_be_visible()
 
 
 # --- search, rules, settings ----------------------------------------------------------------------------
@@ -299,7 +303,7 @@ async def some_call(page: Page) -> str:
 
 
 async def test_bad_http_clients_do_not_hurt_a_call(stage: Stage) -> None:
-    """A hundred connections with half a request on each, and four clients that ask without a pause."""
+    """A hundred connections with half a request on each, and two clients that ask again and again."""
     port = int(stage.gateway.settings["HttpPort"])
     stopped = asyncio.Event()
 
@@ -319,11 +323,12 @@ async def test_bad_http_clients_do_not_hurt_a_call(stage: Stage) -> None:
                 await reader.read()
                 writer.transport.abort()
                 await writer.wait_closed()
+            await asyncio.sleep(0.02)  # alice's client lives in this loop, too
 
     async with asyncio.TaskGroup() as group:
         for _ in range(100):
             group.create_task(hang())
-        for _ in range(4):
+        for _ in range(2):
             group.create_task(hammer())
         try:
             # Set up, and every packet of it arrives: the flow itself checks that.
