@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import io
 import json
+import os
+import pty
 import signal
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +55,15 @@ async def command(*words: str | Path, cwd: Path | None = None) -> Done:
         out, err = await process.communicate()
     assert "Traceback" not in err.decode()
     return Done(process.returncode or 0, out.decode(), err.decode())
+
+
+async def becomes_true(so: Callable[[], bool], within: float = 20.0) -> bool:
+    """Wait until it is so; False when it is not so in time."""
+    for _ in range(int(within / 0.05)):
+        if so():
+            return True
+        await asyncio.sleep(0.05)
+    return False
 
 
 # --- from nothing -----------------------------------------------------------------------------------------
@@ -109,6 +120,42 @@ async def test_from_init_to_a_gateway_that_runs(tmp_path: Path) -> None:
         finally:
             assert gateway.stop() == 0
         assert secret not in (tmp_path / "gw.log").read_text()
+
+
+# --- a terminal that is closed ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nohup", [False, True])
+async def test_a_gateway_whose_terminal_is_closed(tmp_path: Path, nohup: bool) -> None:
+    """It ends in order, as it would without a reload; with nohup it goes on. No XMPP server is needed."""
+    port = free_port()
+    begun = await command(
+        *("init", "--yes", "--ip-address", "127.0.0.1", "--component-port", str(free_port())),
+        *("--xmpp-domain", "a.example", "--sip-domain", "b.example", "--server-lines", "lines"),
+        cwd=tmp_path,
+    )
+    assert begun.status == Exit.OK, begun.err
+    media = free_ports(20)
+    with (tmp_path / "ichat-gw.config").open("a") as file:
+        for name in ("TLSPort", "GatewayIPCPort", "JabberConnectorIPCPort", "HttpPort"):
+            file.write(f"{name} = {free_port()}\n")
+        file.write(f"UDPTCPPort = {port}\n")
+        file.write(f"MediaRelayPortRangeMin = {media}\nMediaRelayPortRangeMax = {media + 19}\n")
+    words = [*(["nohup"] if nohup else []), str(EXECUTABLE)]
+    process, terminal = pty.fork()
+    if not process:
+        os.chdir(tmp_path)
+        os.execvp(words[0], words)
+    log = tmp_path / "ichat-gw.log"
+    try:
+        assert await becomes_true(lambda: log.exists() and "relay started" in log.read_text())
+        os.close(terminal)
+        assert await becomes_true(lambda: ("reloaded" if nohup else "stopped") in log.read_text())
+    finally:
+        if nohup:
+            os.kill(process, signal.SIGTERM)
+        _, status = await asyncio.to_thread(os.waitpid, process, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 # --- while calls are made ---------------------------------------------------------------------------------
@@ -183,7 +230,7 @@ async def test_a_call_is_seen_and_traced(stage: Stage, tmp_path: Path) -> None:
     before = stage.ichat.sip.call.received
     assert "reaches sip:1100@127.0.0.1:9" in (await ask(stage, "translate", "xmpp:110@x")).out
 
-    assert stage.ichat.sip.call.received > before
+    assert await becomes_true(lambda: stage.ichat.sip.call.received > before + 10)
     stage.ichat.sip.hang_up()
     await ringing.result()
     for _ in range(50):

@@ -97,7 +97,7 @@ class Server:
                 self._prepare_page,
             ),
         )
-        self._has_terminal = _has_terminal()
+        self._ends_with_terminal = _has_terminal()
         self._connector_path = find_program(settings.ichat_jabber_connector_path, "IchatJabberConnectorPath")
         self._gateway = _machine(settings)
         self._onlookers = Onlookers(self._feed_soon, settings)
@@ -134,7 +134,7 @@ class Server:
 
     def _hang_up(self) -> None:
         """SIGHUP: reload, as a daemon does; but when the terminal that we were started at is gone, leave."""
-        if self._has_terminal and not _has_terminal():
+        if self._ends_with_terminal and not _has_terminal():
             self.stop()
         else:
             self.reload()
@@ -410,7 +410,9 @@ class Server:
 
 
 def _has_terminal() -> bool:
-    """Whether there is a terminal that somebody who started us by hand sits at."""
+    """Whether there is a terminal that somebody who started us by hand sits at, and not with nohup."""
+    if HANG_UP is None or signal.getsignal(HANG_UP) is signal.SIG_IGN:
+        return False
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:

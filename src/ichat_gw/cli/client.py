@@ -215,8 +215,9 @@ class Client:
         if status == 401:
             if place.password:
                 return PasswordRefused(
-                    f"the gateway at {place} wants another password than that of {place.from_where}: "
-                    "HttpAuthPwd of the configuration that it runs with"
+                    f"the gateway at {place} wants another password than that of {place.from_where}: the "
+                    "HttpAuthPwd that it runs with. If that was just changed, reload by SIGHUP, or give the "
+                    "old one with --password-file"
                 )
             return PasswordRefused(
                 f"the gateway at {place} wants a password, HttpAuthPwd of its configuration: name that file "

@@ -20,8 +20,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run_command(arguments)
     for number in STOP_SIGNALS:
         signal.signal(number, _leave)  # until `Server.run` takes them
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload of what is being loaded
+    # Who started us with nohup wants SIGHUP to do nothing bad when the terminal is closed; the server asks.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _not_yet)
     # A command needs none of this; and the signals are ours before the longest part of the start.
     from ichat_gw.cli.run import run_gateway
 
@@ -31,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _leave(number: int, frame: FrameType | None) -> None:
     """Stopped before anything has begun: there is nothing to end in order."""
     raise SystemExit(0)
+
+
+def _not_yet(number: int, frame: FrameType | None) -> None:
+    """Asked to reload what is only being loaded."""
 
 
 if __name__ == "__main__":

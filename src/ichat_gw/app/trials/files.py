@@ -22,7 +22,7 @@ def try_files(loaded: Loaded) -> Iterator[Trial]:
     yield _log_file(settings.log_filename)
     for setting in SETTINGS:
         path = getattr(settings, setting.field)
-        if setting.row.name.endswith("Database") and isinstance(path, Path):
+        if setting.row.name.endswith(("Database", "TraceFile")) and isinstance(path, Path):
             yield _database(setting.row.name, path)
 
 
