@@ -91,9 +91,7 @@ class Server:
             (
                 self._prepare_transports,
                 gateway_machine(self._feed),
-                connector(
-                    self._tell_connector, self._start_connector_again, lambda: self.reloader.settings
-                ),
+                connector(self._tell_connector, self._start_connector_again, lambda: self.reloader.settings),
                 self._prepare_page,
             ),
         )
