@@ -18,6 +18,7 @@ SERVERS = {
     "rtpengine": "rtpengine-daemon",
     "svwar": "sipvicious",
     "setpriv": "util-linux",
+    "chromium": "chromium",
 }
 """The programs that tests marked e2e need, with their Debian packages."""
 
