@@ -54,6 +54,7 @@ runuser -u nobody -- "$PYTHON" -c 'import msgspec' || { echo UNREACHABLE; exit 0
 """
 
 
+@pytest.mark.root
 @pytest.mark.skipif(not can_unshare(), reason="the page needs root and name spaces of its own")
 def test_the_commands_of_the_page(tmp_path: Path) -> None:
     shutil.copytree(ROOT, tmp_path / "ichat-gw", ignore=NOT_IN_A_CLONE)

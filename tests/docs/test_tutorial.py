@@ -80,6 +80,7 @@ def script() -> str:
     return "".join(steps)
 
 
+@pytest.mark.root
 @pytest.mark.skipif(not can_unshare(), reason="the tutorial needs root and name spaces of its own")
 def test_the_tutorial_to_the_letter(tmp_path: Path) -> None:
     shutil.copytree(ROOT, tmp_path / "ichat-gw", ignore=NOT_IN_A_CLONE)

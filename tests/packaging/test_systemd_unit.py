@@ -94,6 +94,7 @@ def status_of(pid: int) -> str:
 
 
 @pytest.mark.e2e
+@pytest.mark.root
 @pytest.mark.skipif(not can_unshare(), reason="making the sandbox needs root and mount namespaces")
 async def test_a_call_with_no_more_than_the_unit_gives(tmp_path: Path) -> None:
     stage = Stage(tmp_path, settings={"LogFilename": "ichat-gw.log"})
