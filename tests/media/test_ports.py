@@ -59,11 +59,35 @@ def test_an_unused_pair_does_not_rest() -> None:
 
 
 def test_a_pair_that_cannot_be_bound_is_set_aside() -> None:
-    pool = PortPool(8000, 8001, Random(1), aside=60.0)
+    pool = PortPool(8000, 8003, Random(1), aside=60.0)
+    bad = pool.take(0.0)
+    pool.set_aside(bad, 0.0)
+    other = pool.take(59.0)
+    assert other != bad
+    pool.give_back(other, 59.0, used=False)
+    assert {pool.take(60.0), pool.take(60.0)} == {bad, other}
+
+
+def test_when_no_other_is_left_what_could_not_be_bound_is_tried_again_sooner() -> None:
+    pool = PortPool(8000, 8003, Random(1), aside=60.0, again=3.0)
+    first, second = pool.take(0.0), pool.take(0.0)
+    pool.set_aside(first, 0.0)
+    pool.set_aside(second, 1.0)
+    with pytest.raises(NoPortLeft, match="2 are set aside"):
+        pool.take(2.9)
+    assert pool.available(3.0) == 0
+    assert pool.take(3.0) == first
+    with pytest.raises(NoPortLeft, match="1 are in use, 0 rest, 1 are set aside"):
+        pool.take(3.0)
+
+
+def test_what_is_set_aside_and_no_longer_in_the_range_is_not_tried_again() -> None:
+    pool = PortPool(8000, 8001, Random(1), again=3.0)
     pool.set_aside(pool.take(0.0), 0.0)
-    with pytest.raises(NoPortLeft, match="1 are set aside"):
-        pool.take(59.0)
-    assert pool.take(60.0) == 8000
+    pool.resize(9000, 9001)
+    assert pool.take(5.0) == 9000
+    with pytest.raises(NoPortLeft, match="1 are in use, 0 rest, 0 are set aside"):
+        pool.take(5.0)
 
 
 class Pool(RuleBasedStateMachine):
@@ -71,10 +95,11 @@ class Pool(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pool = PortPool(8000, 8011, Random(1), rest=2.0, aside=10.0)
+        self.pool = PortPool(8000, 8011, Random(1), rest=2.0, aside=10.0, again=3.0)
         self.now = 0.0
         self.taken: list[int] = []
         self.free_at: dict[int, float] = dict.fromkeys(range(8000, 8012, 2), 0.0)
+        self.bad: dict[int, float] = {}
 
     @rule(seconds=st.floats(0, 5))
     def wait(self, seconds: float) -> None:
@@ -83,6 +108,8 @@ class Pool(RuleBasedStateMachine):
     @rule()
     def take(self) -> None:
         free = {port for port, when in self.free_at.items() if when <= self.now}
+        if not free:
+            free = {port for port in self.free_at.keys() & self.bad if self.bad[port] + 3.0 <= self.now}
         try:
             port = self.pool.take(self.now)
         except NoPortLeft:
@@ -90,6 +117,7 @@ class Pool(RuleBasedStateMachine):
             return
         assert port in free
         del self.free_at[port]
+        self.bad.pop(port, None)
         self.taken.append(port)
 
     @rule(which=st.integers(0, 5), how=st.sampled_from(["used", "unused", "bad"]))
@@ -98,6 +126,7 @@ class Pool(RuleBasedStateMachine):
             port = self.taken.pop(which)
             if how == "bad":
                 self.pool.set_aside(port, self.now)
+                self.bad[port] = self.now
             else:
                 self.pool.give_back(port, self.now, used=how == "used")
             self.free_at[port] = self.now + {"used": 2.0, "unused": 0.0, "bad": 10.0}[how]

@@ -884,6 +884,24 @@ def test_worker_dies_and_a_port_is_taken_meanwhile() -> None:
     assert scene.engine.ports_in_use == 0
 
 
+def test_a_call_ends_while_a_new_worker_opens_its_ports() -> None:
+    """What the worker says of them then is of no interest."""
+    scene = Scene()
+    scene.offer(PHONE)
+    scene.answer(ICHAT)
+    scene.die()
+    scene.obedient = False
+    scene.say(Started(2, 1024))
+    scene.drain()
+    scene.ask(MediaRelease())
+    scene.replies.clear()
+    scene.say(OpenFailed(1, CALLER, BindFault.PORT, "in use"))
+    scene.say(Opened(1, CALLEE))
+    assert (scene.replies, scene.drain()) == ([], [Close(1)])
+    scene.say(Closed(1, PartyCounters(), PartyCounters()))
+    assert (scene.engine.open_sessions, scene.engine.ports_in_use, scene.engine.deadline()) == (0, 0, None)
+
+
 def test_worker_dies_before_a_call_has_any_port() -> None:
     """It waits for the next one, like a call that begins when there is none."""
     scene = Scene()

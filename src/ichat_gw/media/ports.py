@@ -1,7 +1,8 @@
 """Port pairs for RTP and RTCP: an even port and its odd twin (RFC 3550 11), out of one range.
 
 Pairs are taken in random order, so that the next one cannot be guessed, and rest after use, so that a
-late packet of an old call does not fall into a new one. A pair that could not be bound is set aside.
+late packet of an old call does not fall into a new one. A pair that could not be bound is set aside; when
+no other is left it is tried again sooner, for whoever had it may be gone.
 """
 
 from collections import deque
@@ -22,15 +23,27 @@ class PortPool:
     """All port pairs of the range; a pair is named by its even port.
 
     `first` and `last` (1..65535, both included) are MediaRelayPortRangeMin and Max, `rest` and `aside` are
-    in seconds: how long a pair rests after use, and after it could not be bound. Raises `EmptyPortRange`.
+    in seconds: how long a pair rests after use, and after it could not be bound. `again`, too, is: so soon
+    one that could not be bound is taken when there is no other; longer than a call waits for its ports, so
+    that it does not try one twice. Raises `EmptyPortRange`.
     """
 
-    def __init__(self, first: int, last: int, rng: Random, *, rest: float = 2.0, aside: float = 60.0) -> None:
+    def __init__(
+        self,
+        first: int,
+        last: int,
+        rng: Random,
+        *,
+        rest: float = 2.0,
+        aside: float = 60.0,
+        again: float = 3.0,
+    ) -> None:
         self._range = _pairs(first, last)
         self._free = list(self._range)
         self._rng = rng
         self._rest = rest
         self._aside = aside
+        self._again = again
         self._used: set[int] = set()
         self._resting: deque[tuple[float, int]] = deque()
         self._bad: deque[tuple[float, int]] = deque()
@@ -50,13 +63,15 @@ class PortPool:
         return len(self._used)
 
     def available(self, now: float) -> int:
-        """How many pairs could be taken at `now`."""
+        """How many pairs could be taken at `now`, those that are set aside not counted."""
         self._wake(now)
         return len(self._free)
 
     def take(self, now: float) -> int:
         """A random free pair. Raises `NoPortLeft`."""
         self._wake(now)
+        while not self._free and self._bad and self._bad[0][0] - self._aside + self._again <= now:
+            self._freed(self._bad.popleft()[1])
         if not self._free:
             raise NoPortLeft(
                 f"of the port pairs {len(self._used)} are in use, {len(self._resting)} rest,"

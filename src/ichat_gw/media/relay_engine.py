@@ -420,6 +420,7 @@ class RelayEngine:
         call.closing = True
         call.asked = call.opening = None
         call.queue.clear()
+        call.reopening = set()  # what a new worker says of its ports does not matter any more
         if call.worker in self._ready and call.ordered:
             self._timers.set(call.session, now + self._config.patience)
             self._order(call, Close(call.session))
@@ -523,7 +524,6 @@ class RelayEngine:
         for request in waiting:
             self._out.append(ToCall(call.handle, MediaRefused(request.request, lost)))
         self._out.append(ToCall(call.handle, MediaLost(lost)))
-        call.reopening.clear()
         self._close(call, now)
 
     def _ask_statistics(self, handle: str, query: int) -> None:
