@@ -175,6 +175,22 @@ def test_what_was_done_is_in_the_log_and_no_secret(tmp_path: Path) -> None:
     assert "another secret" not in written
 
 
+def test_a_bug_in_one_part_costs_that_part(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    done: list[int] = []
+
+    def fails(settings: Settings) -> Callable[[], None]:
+        def put_in_force() -> None:
+            raise RuntimeError("a bug")
+
+        return put_in_force
+
+    shell.reloader._parts = (fails, lambda settings: lambda: done.append(settings.max_calls))
+    shell.changes(MaxCalls="9")
+    assert done == [9]
+    assert "internal error while_processing=reload" in shell.log()
+
+
 # --- TLS --------------------------------------------------------------------------------------------------
 
 

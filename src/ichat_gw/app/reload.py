@@ -84,7 +84,11 @@ class Reloader:
         except GatewayError as error:
             return _refused([str(error)], warnings)
         for put_in_force in ready:
-            put_in_force()
+            try:
+                put_in_force()
+            except Exception:
+                # A bug in one part must not keep the others from what the file says.
+                log.exception("internal error", while_processing="reload")
         self.settings, self.places, self.when = settings, loaded.places, datetime.now(UTC)
         reply = ReloadReply(
             done=True,
