@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -10,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from ichat_gw.app.children import LONGEST_LINE
-from ichat_gw.app.connector import LONGEST_LOGGED, ConnectorServer, _log_stanzas
+from ichat_gw.app.connector import LONGEST_LOGGED, STORE_AGAIN_SECONDS, ConnectorServer, _log_stanzas
 from ichat_gw.app.connector_start import ConnectorStart
 from ichat_gw.ipc.channel import QueueFull
 from ichat_gw.ipc.messages import (
@@ -26,6 +27,7 @@ from ichat_gw.jabber.events import (
     CloseStream,
     ConnectorCommand,
     Dropped,
+    ForgetSubscription,
     RememberSubscription,
     SendStanza,
     Tell,
@@ -128,6 +130,54 @@ def test_a_full_disk_ends_no_calls(tmp_path: Path) -> None:
         assert stanza == "<presence/>"
 
     serve(tmp_path, scene)
+
+
+def test_what_could_not_be_stored_is_tried_again(
+    tmp_path: Path, console: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has to subscribe again: told once, tried until it is there."""
+    other = sqlite3.connect(tmp_path / "db", isolation_level=None)
+
+    def scene(server: ConnectorServer, wires: Wires) -> None:
+        later: list[Callable[[], None]] = []
+        loop = asyncio.get_running_loop()
+
+        def call_later(seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+            assert seconds == STORE_AGAIN_SECONDS
+            later.append(callback)
+            return asyncio.TimerHandle(0.0, callback, (), loop)
+
+        monkeypatch.setattr(loop, "call_later", call_later)
+        server._store._wait_for_locks(0.0)
+        other.execute("BEGIN IMMEDIATE")
+        server._do([RememberSubscription("alice@x", "1@gw.localhost")])
+        server._do([RememberSubscription("alice@x", "2@gw.localhost")])
+        assert len(later) == len(wires.said) == 1
+        later.pop()()
+        assert len(later) == 1
+        other.execute("ROLLBACK")
+        server._do([ForgetSubscription("alice@x", "1@gw.localhost")])
+        assert server._store.load() == [("alice@x", "2@gw.localhost")]
+        later.pop()()
+        assert not later
+        assert "subscriptions are stored again" in console.getvalue()
+
+    serve(tmp_path, scene)
+    other.close()
+
+
+def test_the_last_try_to_store(tmp_path: Path, console: io.StringIO) -> None:
+    other = sqlite3.connect(tmp_path / "db", isolation_level=None)
+
+    def scene(server: ConnectorServer, wires: Wires) -> None:
+        server._store._wait_for_locks(0.0)
+        other.execute("BEGIN IMMEDIATE")
+        server._do([RememberSubscription("alice@x", "1@gw.localhost")])
+        server._store_last()
+        assert "subscriptions are lost" in console.getvalue()
+
+    serve(tmp_path, scene)
+    other.close()
 
 
 def test_a_gateway_that_does_not_take_what_we_say(tmp_path: Path, console: io.StringIO) -> None:

@@ -48,6 +48,8 @@ TELL_SECONDS = 0.5
 """How long stanzas of calls are collected before the gateway is told of them."""
 FLUSH_SECONDS = 0.5
 """How long the last messages to the gateway may take."""
+STORE_AGAIN_SECONDS = 10.0
+"""Until subscriptions that could not be stored are tried again."""
 
 LONGEST_LOGGED = 8_000
 """Characters of a stanza that are logged, so that a line stays one line (`children.LONGEST_LINE`): in JSON
@@ -78,6 +80,8 @@ class ConnectorServer:
         self._witness = StanzaWitness(time.time) if start.traces else None
         self._telling = False
         """The witness is about to be heard."""
+        self._storing_again: asyncio.TimerHandle | None = None
+        """Subscriptions wait for the disk."""
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -118,7 +122,7 @@ class ConnectorServer:
         finally:
             self._alarm.set(None)
             self._link.close()
-            self._store.close()
+            self._store_last()
 
     async def _leave_with_parent(self) -> None:
         await parent_gone()
@@ -215,11 +219,37 @@ class ConnectorServer:
             self._tell(seen)
 
     def _stored(self, write: Callable[[], None]) -> None:
-        """A full disk must not end calls: the subscription holds until the next start."""
+        """A full disk or a locked file must end no calls: the subscription holds, and is stored later."""
         try:
             write()
         except StoreError as error:
-            self._tell(Log("ERR", f"subscription not stored: {error}"))
+            if self._storing_again is None:
+                self._tell(Log("ERR", f"subscription not stored: {error}"))
+            self._store_later()
+
+    def _store_later(self) -> None:
+        if self._store.unwritten and self._storing_again is None:
+            loop = asyncio.get_running_loop()
+            self._storing_again = loop.call_later(STORE_AGAIN_SECONDS, self._store_again)
+
+    def _store_again(self) -> None:
+        self._storing_again = None
+        try:
+            self._store.flush()
+        except StoreError:
+            self._store_later()
+        else:
+            log.info("subscriptions are stored again")
+
+    def _store_last(self) -> None:
+        """We end: what could not be stored is tried for the last time."""
+        if self._storing_again is not None:
+            self._storing_again.cancel()
+        try:
+            self._store.flush()
+        except StoreError as error:
+            log.err("subscriptions are lost", number=self._store.unwritten, text=str(error))
+        self._store.close()
 
     def _tell(self, message: Message) -> None:
         try:

@@ -115,16 +115,50 @@ def test_of_a_newer_version(tmp_path: Path) -> None:
         SqliteStore(path)
 
 
-def test_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_locked_when_it_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "LOCK_SECONDS", 0.05)
+    other = sqlite3.connect(tmp_path / "ichat-gw.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreError, match="another gateway"):
+        SqliteStore(tmp_path / "ichat-gw.db")
+    other.close()
+
+
+def test_what_could_not_be_written_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "WRITE_LOCK_SECONDS", 0.05)
+    path = tmp_path / "ichat-gw.db"
+    database = SqliteStore(path)
+    database.remember(*BOTH[0])
+    other = sqlite3.connect(path)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="another gateway"):
+        database.remember(*BOTH[1])
+    with pytest.raises(StoreError):
+        database.forget(*BOTH[0])
+    with pytest.raises(StoreError):
+        database.flush()
+    assert database.unwritten == 2
+    assert database.load() == [BOTH[0]]
+    other.close()
+    database.flush()
+    assert database.unwritten == 0
+    assert database.load() == [BOTH[1]]
+    database.flush()
+    database.close()
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_of_changes_of_one_subscription_the_last_counts(tmp_path: Path, last: bool) -> None:
     path = tmp_path / "ichat-gw.db"
     database = SqliteStore(path)
     other = sqlite3.connect(path)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreError, match="another gateway"):
-        database.remember(*BOTH[0])
+    for there in (not last, last):
+        with pytest.raises(StoreError):
+            (database.remember if there else database.forget)(*BOTH[0])
     other.close()
-    database.remember(*BOTH[0])
+    database.flush()
+    assert database.load() == ([BOTH[0]] if last else [])
     database.close()
 
 
@@ -132,4 +166,5 @@ def test_text_that_is_none(tmp_path: Path) -> None:
     database = SqliteStore(tmp_path / "ichat-gw.db")
     with pytest.raises(StoreError):
         database.remember("\ud800@a", DIAL)
+    assert database.unwritten == 0
     database.close()

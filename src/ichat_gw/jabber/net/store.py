@@ -1,13 +1,14 @@
 """The subscriptions in an SQLite file, safe against a crash at any moment.
 
 Every change is one transaction in a write-ahead log, on disk before the call returns (synchronous=FULL):
-that takes milliseconds, and people subscribe rarely. The file is readable by its owner only.
+that takes milliseconds, and people subscribe rarely. A change that cannot be written (disk full, file locked)
+is kept, and written with the next one, or by `flush`. The file is readable by its owner only.
 """
 
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from ichat_gw.jabber.store import StoreError, parse_userdb
 SCHEMA_VERSION = 1
 
 LOCK_SECONDS = 5.0
-"""How long to wait for another process that has the file open."""
+"""How long opening waits for another process that has the file locked."""
+WRITE_LOCK_SECONDS = 0.25
+"""How long a change does, for the whole connector waits with it; none while earlier changes wait already."""
 
 _SCHEMA = """
 CREATE TABLE subscription (user TEXT NOT NULL, contact TEXT NOT NULL, PRIMARY KEY (user, contact))
@@ -36,12 +39,15 @@ class SqliteStore:
 
     def __init__(self, path: Path, userdb: Path | None = None) -> None:
         self._path = path
+        self._unwritten: dict[tuple[str, str], bool] = {}
+        """By user and contact: whether they are to be there."""
         self._database = self._open()
         try:
             with self._explained():
                 self._prepare()
             if userdb is not None:
                 self._import(userdb)
+            self._wait_for_locks(WRITE_LOCK_SECONDS)
         except BaseException:
             self.close()
             raise
@@ -53,12 +59,29 @@ class SqliteStore:
             return [(str(user), str(contact)) for user, contact in rows]
 
     def remember(self, user: str, contact: str) -> None:
-        """Add a subscription."""
-        self._write("INSERT OR IGNORE INTO subscription VALUES (?, ?)", [(user, contact)])
+        """Add a subscription. When that raises StoreError for the disk's or a lock's sake, see `flush`."""
+        self._change(user, contact, there=True)
 
     def forget(self, user: str, contact: str) -> None:
-        """Remove a subscription."""
-        self._write("DELETE FROM subscription WHERE user = ? AND contact = ?", [(user, contact)])
+        """Remove a subscription; as `remember`."""
+        self._change(user, contact, there=False)
+
+    @property
+    def unwritten(self) -> int:
+        """How many changes wait because they could not be written."""
+        return len(self._unwritten)
+
+    def flush(self) -> None:
+        """Try again what could not be written; raises StoreError when it still cannot be, and it waits on."""
+        if not self._unwritten:
+            return
+        added = [pair for pair, there in self._unwritten.items() if there]
+        removed = [pair for pair, there in self._unwritten.items() if not there]
+        with self._explained(), self._database:
+            self._database.executemany("INSERT OR IGNORE INTO subscription VALUES (?, ?)", added)
+            self._database.executemany("DELETE FROM subscription WHERE user = ? AND contact = ?", removed)
+        self._unwritten.clear()
+        self._wait_for_locks(WRITE_LOCK_SECONDS)
 
     def close(self) -> None:
         """Close the file."""
@@ -110,9 +133,19 @@ class SqliteStore:
             self._database.execute("INSERT INTO imported VALUES (?)", (source,))
         _log.info("%s: %d subscriptions imported", userdb, len(read.subscriptions))
 
-    def _write(self, statement: str, rows: Iterable[tuple[str, str]]) -> None:
-        with self._explained(), self._database:
-            self._database.executemany(statement, rows)
+    def _change(self, user: str, contact: str, *, there: bool) -> None:
+        with self._explained():
+            f"{user}{contact}".encode()  # what is no text would keep all others waiting
+        self._unwritten[user, contact] = there
+        try:
+            self.flush()
+        except StoreError:
+            self._wait_for_locks(0.0)
+            raise
+
+    def _wait_for_locks(self, seconds: float) -> None:
+        with self._explained():
+            self._database.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
