@@ -28,6 +28,10 @@ def test_a_user_whom_no_rule_leads_to_sip_is_not_registered() -> None:
     for user in ("c@jabber.localhost", "loop@jabber.localhost"):
         assert users.aor_of(user) == ""
         assert users.came(user) == []
+        assert users.registered_as(user) == ""
+    users.came(A)
+    assert users.registered_as(A) == AOR_A
+    assert list(users.online) == ["c@jabber.localhost", "loop@jabber.localhost", A]
 
 
 def test_two_users_with_one_address_of_record() -> None:

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ichat_gw.ops.access import BURST, FREE_GUESSES, LONGEST_WAIT, MAX_SOURCES, RATE, Access, Asked
+from ichat_gw.ops.access import (
+    BURST,
+    BURST_OF_ALL,
+    FREE_GUESSES,
+    LONGEST_WAIT,
+    MAX_SOURCES,
+    RATE,
+    Access,
+    Asked,
+)
 
 ASKED = Asked("127.0.0.1", "127.0.0.1:5090")
 
@@ -86,10 +95,19 @@ def test_a_source_that_asks_too_often_waits() -> None:
     assert status(access, ASKED, now=1 / RATE + 0.001) == 200
 
 
+def test_all_sources_together_are_bounded() -> None:
+    access = Access()
+    for number in range(int(BURST_OF_ALL)):
+        assert status(access, replace(ASKED, source=f"127.0.1.{number & 255}")) == 200
+    assert status(access, replace(ASKED, source="127.0.2.1")) == 429
+    assert status(access, replace(ASKED, source="127.0.2.1"), now=0.1) == 200
+
+
 def test_sources_are_forgotten() -> None:
     access = Access()
     for number in range(MAX_SOURCES * 2):
-        assert status(access, replace(ASKED, source=f"10.0.{number >> 8}.{number & 255}")) == 200
+        source = replace(ASKED, source=f"10.0.{number >> 8}.{number & 255}")
+        assert status(access, source, now=float(number)) == 200
     assert len(access._sources) == MAX_SOURCES
 
 

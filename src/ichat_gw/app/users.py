@@ -40,6 +40,10 @@ class Users:
         """Every address of record of those who are online, once."""
         return tuple(self._users_of)
 
+    def registered_as(self, user: str) -> str:
+        """The address of record of a user who is online, "" for anybody else; the rules are not asked."""
+        return self._aors.get(user, "")
+
     def aor_of(self, user: str) -> str:
         """The address of record of a user, whether registered or not; "" when no rule makes one."""
         routed = route(f"xmpp:{user}", Network.XMPP, self._rules)

@@ -496,7 +496,7 @@ class View:
                 UserState(
                     jid=user,
                     since=_time(since),
-                    aor=(aor := gateway.users.aor_of(user)),
+                    aor=(aor := gateway.users.registered_as(user)),
                     registration=self._registration_of(aor),
                     calls=calls[user],
                 )

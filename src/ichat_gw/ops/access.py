@@ -28,6 +28,8 @@ RATE = 50.0
 """Requests per second of one source, on average."""
 BURST = 100.0
 """Requests of one source at once."""
+RATE_OF_ALL, BURST_OF_ALL = 200.0, 400.0
+"""The same for all sources together: whoever is on this machine has many addresses."""
 FREE_GUESSES = 4
 """Wrong passwords in a row before a source has to wait."""
 LONGEST_WAIT = 60.0
@@ -82,6 +84,7 @@ class Access:
         self._password = None if password is None else _digest(password.encode())
         self._hosts = frozenset({"localhost", *(name.lower() for name in hosts)})
         self._sources: OrderedDict[str, _Source] = OrderedDict()
+        self._all = Bucket(RATE_OF_ALL, BURST_OF_ALL, 0.0)
 
     def denied(self, asked: Asked, now: float) -> Denied | None:
         """Why the request is not answered; None when it is."""
@@ -92,7 +95,7 @@ class Access:
                 "use an IP address or localhost, or add the name to HttpHosts",
             )
         source = self._source(source_of(asked.source), now)
-        if not source.bucket.take(now):
+        if not (source.bucket.take(now) and self._all.take(now)):
             return Denied(429, "too many requests", "ask less often", (("Retry-After", "1"),))
         return _foreign(asked) or self._unknown(asked, source, now)
 

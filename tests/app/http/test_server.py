@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from app.http.test_answers import Scene
 from ichat_gw.app.http import server as server_module
 from ichat_gw.app.http.feed import MAX_LISTENERS, Feed
-from ichat_gw.app.http.server import MAX_CONNECTIONS, CannotServe, HttpServer
+from ichat_gw.app.http.server import MAX_CONNECTIONS, SHARE, CannotServe, HttpServer
 from ichat_gw.ops.access import Access
 
 
@@ -161,6 +163,29 @@ async def test_connections_are_bounded(tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
         else:
             raise AssertionError("still full")
+
+
+async def test_costly_answers_leave_the_loop_to_the_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served(tmp_path) as (client, scene, _):
+        real = scene.source.status
+        moments: list[tuple[float, float]] = []
+
+        def costly() -> object:
+            begun = time.process_time()
+            started = asyncio.get_running_loop().time()
+            while time.process_time() < begun + 0.02:
+                pass
+            moments.append((started, asyncio.get_running_loop().time()))
+            return real()
+
+        monkeypatch.setattr(scene.source, "status", costly)
+        await asyncio.gather(*(client.get("/api/v1/status") for _ in range(5)))
+        pauses = [later[0] - earlier[1] for earlier, later in itertools.pairwise(moments)]
+        assert len(moments) == 5
+        assert min(pauses) >= 0.02 * (1 / SHARE - 1) * 0.9
+        assert b" 200 " in await client.get("/healthz")
 
 
 async def test_who_never_ends_his_head_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

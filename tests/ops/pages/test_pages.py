@@ -1,5 +1,6 @@
 """What each page says of which values, beyond what tests/app/http/test_answers.py sees of a whole gateway."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from ichat_gw.ops import api
 from ichat_gw.ops.pages.calls import MOST_ON_PAGE, call_page, live_calls
 from ichat_gw.ops.pages.chart import charts
-from ichat_gw.ops.pages.ladder import ladder
+from ichat_gw.ops.pages.ladder import MOST_ROWS, ladder
 from ichat_gw.ops.pages.overview import overview
 from ichat_gw.ops.pages.records import records_page, worst_loss
 from ichat_gw.ops.pages.rules import rules_page
@@ -146,6 +147,21 @@ def test_who_says_what_to_whom() -> None:
     assert "SIP, UDP, from 192.0.2.1:5060, to [2001:db8::1]:5060, why &lt;b&gt;" in drawn
     assert "INVITE &lt;x&gt;\r\n\\xff" in drawn
     assert "3 more entries were not kept." in drawn
+
+
+def test_of_a_long_call_the_last_messages_are_on_the_page() -> None:
+    many = [entry(Lane.PHONE, Lane.GATEWAY) for _ in range(MOST_ROWS + 5)]
+    drawn = ladder(trace(*many))
+    assert drawn.count("<li ") == MOST_ROWS
+    assert "5 more entries before these" in drawn
+
+
+def test_a_message_keeps_its_key_when_another_comes_before_it() -> None:
+    late = TraceEntry(999_999_999.0, Protocol.XMPP, Lane.USER, Lane.CONNECTOR, "iq")
+    first, second = entry(Lane.PHONE, Lane.GATEWAY), entry(Lane.PHONE, Lane.GATEWAY)
+    keys = re.findall('data-key="([^"]*)"', ladder(trace(first, second)))
+    assert len(set(keys)) == 2
+    assert re.findall('data-key="([^"]*)"', ladder(trace(late, first, second)))[1:] == keys
 
 
 def test_a_call_of_which_nothing_is_known() -> None:

@@ -4,6 +4,7 @@ No socket here, and nothing of aiohttp: a request comes in as `Question`, an ans
 one that does not end, the stream of events, is `server`'s own.
 """
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -240,8 +241,8 @@ class Answers:
     async def _page(self, path: str, question: Question) -> Answer:
         found = re.fullmatch("/calls/([^/]{1,200})", path)
         if found is not None:
-            page = await self._call(found[1])
-        elif (make := self._pages.get(path)) is not None:
+            return await self._call(found[1])
+        if (make := self._pages.get(path)) is not None:
             page = await make(question)
         else:
             raise NotAnswered(404, "there is no such page", "the pages are named above")
@@ -256,8 +257,11 @@ class Answers:
     async def _calls(self, question: Question) -> Page:
         return live_calls(self._source.calls())
 
-    async def _call(self, call: str) -> Page:
-        return call_page(await self._detail(call), await self._source.trace(call))
+    async def _call(self, call: str) -> Answer:
+        detail, trace = await self._detail(call), await self._source.trace(call)
+        # A long call has thousands of messages: not in the loop that carries the calls.
+        body = await asyncio.to_thread(lambda: render(call_page(detail, trace), self._source.version))
+        return Answer(200, body, HTML)
 
     async def _records(self, question: Question) -> Page:
         search = _search_of(question)
@@ -306,7 +310,8 @@ class Answers:
         if ending is not None:
             name = re.sub("[^A-Za-z0-9_-]", "_", trace.call)
             headers = (("Content-Disposition", f'attachment; filename="call-{name}.{ending}"'),)
-        return Answer(200, export(trace), content_type, headers, _FILE_POLICY)
+        body = await asyncio.to_thread(export, trace)
+        return Answer(200, body, content_type, headers, _FILE_POLICY)
 
     async def _api_status(self, question: Question) -> Answer:
         return Answer(200, encode(self._source.status()))

@@ -8,11 +8,12 @@ requests are all bounded, and bodies are not read.
 import asyncio
 import contextlib
 import logging
+import time
 from typing import cast
 
 from aiohttp import web
 
-from ichat_gw.app.http.answers import Answer, Answers, Question
+from ichat_gw.app.http.answers import PROBES, Answer, Answers, Question
 from ichat_gw.app.http.feed import Feed, TooManyListeners
 from ichat_gw.errors import GatewayError
 from ichat_gw.ops.access import Asked
@@ -30,6 +31,8 @@ QUIET_SECONDS = 15.0
 LONGEST_LINE = 8190
 """Bytes of the request line, and of each header."""
 MOST_HEADERS = 64
+SHARE = 0.2
+"""The share of the time that answers may take, however many ask for the most costly ones."""
 BACKLOG = 64
 
 log = get_logger(__name__)
@@ -51,6 +54,8 @@ class HttpServer:
         self._feed = feed
         self._loop = asyncio.get_running_loop()
         self._server: asyncio.Server | None = None
+        self._turn = asyncio.Lock()
+        self._free_at = 0.0
         self._http = web.Server(
             self._handle,
             access_log=None,
@@ -66,9 +71,7 @@ class HttpServer:
     async def open(self, address: str, port: int) -> None:
         """Listen. Raises CannotServe."""
         try:
-            self._server = await self._loop.create_server(
-                self._connected, address, port, backlog=BACKLOG, reuse_address=True
-            )
+            self._server = await self._loop.create_server(self._connected, address, port, backlog=BACKLOG)
         except OSError as error:
             reason = error.strerror or str(error)
             raise CannotServe(
@@ -104,13 +107,32 @@ class HttpServer:
             answer = self._answers.turned_away(question, self._loop.time())
             if answer is None and (question.method, question.path) == ("GET", f"{BASE}/events"):
                 return await self._stream(request)
-            if answer is None:
+            if answer is None and question.path in PROBES:
                 answer = await self._answers.answer(question)
+            elif answer is None:
+                answer = await self._in_turn(question)
         except Exception:
             log.exception("internal error", while_processing="HTTP request")
             body = encode(ErrorReply(error="an error in the gateway", remedy="its log tells more"))
             answer = Answer(500, body)
         return await self._send(request, answer)
+
+    async def _in_turn(self, question: Question) -> Answer:
+        """Answer, one question after the other, and not before the last answer has been paid for.
+
+        An answer that took a millisecond is followed by four in which none is begun: calls come first.
+        """
+        async with self._turn:
+            wait = self._free_at - self._loop.time()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            began = time.process_time()
+            try:
+                return await self._answers.answer(question)
+            finally:
+                # What calls did while a file was read is counted, too: then there is the more reason to wait.
+                spent = time.process_time() - began
+                self._free_at = self._loop.time() + spent * (1 / SHARE - 1)
 
     async def _send(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         response = web.Response(body=answer.body, status=answer.status, headers=_headers(answer))

@@ -4,14 +4,19 @@ It is a list, so that it can be read aloud, and each message opens to show all o
 columns are drawn with classes alone: the page allows no styles of its own.
 """
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from ichat_gw.ops.pages.figures import clock
+from ichat_gw.ops.pages.figures import clock, plural
 from ichat_gw.ops.pages.html import NOTHING, Html, fill, joined
 from ichat_gw.ops.trace import LANES, CallTrace, Lane, TraceEntry, address_text
 
+MOST_ROWS = 1_000
+"""Entries that the page shows, the last ones; the files have all."""
+
 _ROW = """\
-<li class="row {protocol}" data-key="{number}">
+<li class="row {protocol}" data-key="{key}">
 <span class="at">{clock}<span class="milli">{milli}</span></span>
 <details class="lanes">
 <summary class="hop {hop}"><span class="unseen">{spoken}: </span>\
@@ -28,15 +33,26 @@ def ladder(trace: CallTrace) -> Html:
     if not lanes:
         return fill('<p class="empty" id="rows">Nothing has been said yet.</p>')
     heads = joined(fill('<span class="head">{title}</span>', title=LANES[lane]) for lane in lanes)
-    rows = joined(_row(number, entry, lanes) for number, entry in enumerate(trace.entries))
+    shown = trace.entries[-MOST_ROWS:]
+    hidden = len(trace.entries) - len(shown)
+    rows = joined(_row(key, entry, lanes) for key, entry in zip(_keys(shown), shown, strict=True))
+    earlier = (
+        fill(
+            '<p class="quiet">{entries} before these: see the downloads.</p>',
+            entries=plural(hidden, "more entry", "more entries"),
+        )
+        if hidden
+        else NOTHING
+    )
     left_out = (
         fill('<p class="quiet">{number} more entries were not kept.</p>', number=trace.left_out)
         if trace.left_out
         else NOTHING
     )
     return fill(
-        '<div class="ladder of-{columns}"><div class="heads" aria-hidden="true">{heads}</div>'
+        '{earlier}<div class="ladder of-{columns}"><div class="heads" aria-hidden="true">{heads}</div>'
         '<ol id="rows">{rows}</ol></div>{left_out}',
+        earlier=earlier,
         columns=len(lanes),
         heads=heads,
         rows=rows,
@@ -44,7 +60,16 @@ def ladder(trace: CallTrace) -> Html:
     )
 
 
-def _row(number: int, entry: TraceEntry, lanes: list[Lane]) -> Html:
+def _keys(entries: Sequence[TraceEntry]) -> Iterator[str]:
+    """A name for each entry that stays its own when others, heard of later, come before it."""
+    seen: Counter[str] = Counter()
+    for entry in entries:
+        name = f"{entry.at:.6f}-{entry.protocol.value}-{entry.source.value}-{entry.target.value}"
+        seen[name] += 1
+        yield f"{name}-{seen[name]}"
+
+
+def _row(key: str, entry: TraceEntry, lanes: list[Lane]) -> Html:
     at = datetime.fromtimestamp(entry.at, UTC)
     source, target = lanes.index(entry.source), lanes.index(entry.target)
     if source == target:
@@ -56,7 +81,7 @@ def _row(number: int, entry: TraceEntry, lanes: list[Lane]) -> Html:
     return fill(
         _ROW,
         protocol=entry.protocol.value,
-        number=number,
+        key=key,
         clock=clock(at),
         milli=f".{at.microsecond // 1000:03}",
         hop=hop,
