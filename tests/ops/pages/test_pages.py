@@ -108,6 +108,12 @@ def test_the_verdict_of_a_call_and_what_to_do() -> None:
     assert page.here == "records"
 
 
+def test_what_the_other_end_hears_says_its_rtcp() -> None:
+    media = api.MediaState(received=10, sent=10, heard_loss=0.123)
+    call = live(caller=api.PartyState(address="sip:a@b", network="sip", media=media))
+    assert "12 %" in call_page(api.CallDetail(live=call), None).body
+
+
 def test_a_live_call_without_audio_yet() -> None:
     page = call_page(api.CallDetail(live=live()), trace())
     assert "talking" in page.body

@@ -181,6 +181,7 @@ def _audio_table(caller: PartyState | PartyRecord, callee: PartyState | PartyRec
         Column("Packets to it", "num"),
         Column("Lost", "num"),
         Column("Jitter", "num"),
+        Column("Lost on the way to it", "num"),
     )
     rows = ((name, (name, *_direction(party))) for name, party in (("caller", caller), ("callee", callee)))
     return section("audio", "Audio", table("audio-table", "Audio of both parties", columns, rows, ""))
@@ -189,7 +190,7 @@ def _audio_table(caller: PartyState | PartyRecord, callee: PartyState | PartyRec
 def _direction(party: PartyState | PartyRecord) -> tuple[object, ...]:
     media = party.media if isinstance(party, PartyState) else party
     if media is None:
-        return NONE, NONE, NONE, NONE, NONE
+        return (NONE,) * 6
     packets = media.received + media.lost
     lost = (
         fill("{lost} ({share})", lost=count(media.lost), share=share(media.lost / packets))
@@ -197,7 +198,8 @@ def _direction(party: PartyState | PartyRecord) -> tuple[object, ...]:
         else NONE
     )
     jitter = milliseconds(media.jitter_ms) if media.received else NONE
-    return media.codec or NONE, count(media.received), count(media.sent), lost, jitter
+    heard = share(media.heard_loss) if isinstance(media, MediaState) else NONE
+    return media.codec or NONE, count(media.received), count(media.sent), lost, jitter, heard
 
 
 def _downloads(call: str) -> Html:
