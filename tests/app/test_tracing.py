@@ -1,5 +1,7 @@
 """What is remembered of calls: every message in order, and nothing for ever."""
 
+import pytest
+
 from app.test_gateway_sessions import Hand
 from app.world import COMPONENT, CONTROL, EPOCH, World
 from ichat_gw.addressing.translation import TranslationRules
@@ -290,3 +292,42 @@ def test_the_call_of_a_session_for_the_log() -> None:
     assert world.tracing.call_of(None) == ""
     assert world.tracing.call_between(f"{ALICE}/iChat", f"1555123456@{COMPONENT}") == "n-1"
     assert world.tracing.call_between(ALICE, CONTROL) == ""
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+def test_a_call_lasts_as_long_as_it_lasts_whoever_sets_the_clock(step: float) -> None:
+    """It began an hour earlier, or later, then: what is said of it fits together, and its trace says why."""
+    records = []
+    for set_by in (0.0, step):
+        world = World()
+        world.phone.dial("alice")
+        world.run(2.0)
+        world.talk(world.phone, 12.0)
+        world.epoch += set_by
+        world.talk(world.phone, 3.0)
+        world.phone.hang_up()
+        world.run(30.0)
+        records.append(world.records[-1].record)
+    plain, stepped = records
+    assert stepped.began - plain.began == stepped.ended - plain.ended == step
+    assert stepped.answered - plain.answered == step
+    assert (stepped.sentence, stepped.verdict) == (plain.sentence, plain.verdict)
+    assert (
+        ladder(trace_of(world), Protocol.STATE).count(
+            f"gateway > gateway: the machine's time of day was set by {step:+.1f} s"
+        )
+        == 1
+    )
+
+
+def test_the_clock_is_set_while_a_call_rings() -> None:
+    world = World()
+    world.phone.dial("alice")
+    world.run(0.1)
+    (watched,) = world.tracing.calls
+    assert watched.answered is None
+    before = watched.began
+    world.epoch -= 3600.0
+    world.run(2.0)
+    assert watched.began == before - 3600.0
+    assert 0.0 < watched.answered - watched.began < 2.0

@@ -344,6 +344,8 @@ class World:
                 self.rng,
             ),
         )
+        self.epoch = EPOCH
+        """The time of day when `now` was 0."""
         self.tracing = Tracing(TraceBook(), sample_seconds=5.0)
         self.records: list[CallKept] = []
         self.saved: list[Journal] = []
@@ -384,7 +386,7 @@ class World:
             if self._queue and self._queue[0][0] <= self.now:
                 heapq.heappop(self._queue)[2]()
             self._traced(None, self.gateway.expire(self.now))
-            self._tracing_does(self.tracing.expire(self.now, EPOCH + self.now))
+            self._tracing_does(self.tracing.expire(self.now, self.epoch + self.now))
             self._connector_does(self.connector.expire(self.now))
             for party in self.parties.values():
                 party.obey(party.agent.expire(self.now))
@@ -438,7 +440,7 @@ class World:
 
     def _traced(self, event: GatewayEvent | None, commands: list[GatewayCommand]) -> None:
         heard = self.gateway.user_agent.heard
-        self._tracing_does(self.tracing.took(event, heard, commands, self.now, EPOCH + self.now))
+        self._tracing_does(self.tracing.took(event, heard, commands, self.now, self.epoch + self.now))
         self._gateway_does(commands)
 
     def _tracing_does(self, commands: list[TracingCommand]) -> None:

@@ -24,10 +24,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="module")
 def shared_stage(
-    xmpp_server: type[XmppServer], runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory
+    xmpp_server: type[XmppServer],
+    runner: asyncio.Runner,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Stage]:
-    """Started before the first test of a file, stopped in order after the last."""
-    stage = Stage(tmp_path_factory.mktemp("stage"), server=xmpp_server)
+    """Started before the first test of a file, with the file's `SETTINGS`, stopped in order after the last."""
+    settings = getattr(request.module, "SETTINGS", None)
+    stage = Stage(tmp_path_factory.mktemp("stage"), server=xmpp_server, settings=settings)
     try:
         runner.run(stage.start())
     except BaseException:

@@ -41,7 +41,8 @@ class Program:
         self.command = list(command)
         self.directory = directory
         self.output_file = directory / f"{name}.out"
-        self._env = env
+        self.env = env
+        """Its environment from the next start on; None: ours."""
         self._die_with_us = die_with_us
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -76,7 +77,7 @@ class Program:
             self._process = subprocess.Popen(
                 leash + self.command,
                 cwd=self.directory,
-                env=self._env,
+                env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from msgspec import structs
+
 from ichat_gw.app.call_events import CallBegan, CallEnded, CallRefused, MediaAsked, MediaSaid
 from ichat_gw.call.cause import Ending
 from ichat_gw.call.media import (
@@ -79,6 +81,15 @@ class Watched:
     def end(self, ended: CallEnded, at: float) -> None:
         """The call is over."""
         self.ended, self.ending, self.by = at, ended.ending, ended.by
+
+    def shift(self, seconds: float) -> None:
+        """The time of day was set by so many seconds: what was noted before is moved along."""
+        self.began += seconds
+        self.rang = None if self.rang is None else self.rang + seconds
+        self.answered = None if self.answered is None else self.answered + seconds
+        self.ended = None if self.ended is None else self.ended + seconds
+        self.media = [(at + seconds, event) for at, event in self.media]
+        self.samples = [structs.replace(each, at=each.at + seconds) for each in self.samples]
 
     def hear_media(self, event: MediaAsked | MediaSaid, at: float) -> None:
         """The media engine is asked, or answers."""

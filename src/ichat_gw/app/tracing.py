@@ -62,6 +62,8 @@ FADE_SECONDS = 3.0
 """How long after the verdict what still comes is taken into the trace that is saved."""
 REFUSED_AT_ONCE, REFUSED_PER_SECOND = 50, 1
 """Calls refused at the door that are remembered; the others are only counted: anybody can make many."""
+STEP_SECONDS = 1.0
+"""When the time of day and `now` part by so much at once, somebody has set the clock; less is its drift."""
 STRAY_STANZAS, STRAY_SECONDS = 256, 5.0
 """Stanzas that belong to no call yet: how many are kept, and for how long."""
 
@@ -124,7 +126,7 @@ class Tracing:
         self._pairs_of: dict[str, tuple[tuple[str, str], ...]] = {}
         self._strays: deque[tuple[tuple[str, str], Recorded]] = deque(maxlen=STRAY_STANZAS)
         self._out: list[TracingCommand] = []
-        self._at = self._now = 0.0
+        self._at = self._now = self._ahead = 0.0
         self._hears: dict[type, Callable[[Any], None]] = {
             Send: self._sent,
             ToConnector: self._told_connector,
@@ -155,7 +157,7 @@ class Tracing:
         """
         if not commands and type(event) not in _SAYS_SOMETHING:
             return []
-        self._now, self._at = now, at
+        self._tell_time(now, at)
         begun = None
         refused: list[Watched] = []
         # First which call it is about, then what came in, then what was done about it.
@@ -191,7 +193,7 @@ class Tracing:
 
     def expire(self, now: float, at: float) -> list[TracingCommand]:
         """Do what it is time for."""
-        self._now, self._at = now, at
+        self._tell_time(now, at)
         for what, call in self._timers.due(now):
             if what == "sample":
                 self._ask(call)
@@ -202,6 +204,15 @@ class Tracing:
                 self._fade(call)
         out, self._out = self._out, []
         return out
+
+    def _tell_time(self, now: float, at: float) -> None:
+        """It is `now`. Who sets the time of day must not make a call last an hour, or end before it began."""
+        step = at - now - self._ahead
+        self._now, self._at, self._ahead = now, at, at - now
+        if abs(step) >= STEP_SECONDS and self._live:
+            for watched in self._live.values():
+                watched.shift(step)
+                self._state(watched.call, f"the machine's time of day was set by {step:+.1f} s")
 
     def _fade(self, call: str) -> None:
         """Nothing more will come."""
