@@ -17,8 +17,8 @@ from peers.stage import Stage
 pytestmark = pytest.mark.e2e
 TALK = 9.0
 TRIES = 10
-NOBODY = [f"nobody{number}" for number in range(4 * TRIES)]
-"""Whom the scanner asks for before it comes to alice: many more than IgnoreAfter lets it."""
+NOBODY = [f"nobody{number}" for number in range(40 * TRIES)]
+"""Whom the scanner asks for before it comes to alice: it takes longer than the XMPP server takes to say so."""
 
 
 async def run(directory: Path, tool: str, *arguments: str) -> str:

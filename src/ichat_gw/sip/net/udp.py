@@ -79,8 +79,9 @@ class UdpEndpoint:
         self._neighbourhood = neighbourhood
         self._loop = asyncio.get_running_loop()
         self._bound: tuple[str, int] = plain(sock.getsockname())
-        # Bursts of calls wait here while one message is being worked on. No more than we can work off in a
-        # moment: in a flood, the BYE of a call that is up waits behind all of it. Linux caps it, others refuse.
+        # Bursts of calls wait here while one message is being worked on. No more than we can work off in
+        # a moment: in a flood, the BYE of a call that is up waits behind all of it. Linux caps it, others
+        # refuse.
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024 * 1024)
         if _MSG_ERRQUEUE is not None:
