@@ -29,7 +29,7 @@ def shared_stage(
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
 ) -> Iterator[Stage]:
-    """Started before the first test of a file, with the file's `SETTINGS`, stopped in order after the last."""
+    """Started before the first test of a file, with its `SETTINGS`, stopped in order after the last."""
     settings = getattr(request.module, "SETTINGS", None)
     stage = Stage(tmp_path_factory.mktemp("stage"), server=xmpp_server, settings=settings)
     try:

@@ -24,12 +24,15 @@ import pytest
 
 from peers import flows
 from peers.ichat import SimulatedIChat
+from peers.namespace import can_run_apart, plug_in, pull_out, run_apart
 from peers.sip_phone import SippPhone
 from peers.stage import Stage
 from peers.talk import Talk, ask, relay_worker, talking
 
 pytestmark = pytest.mark.e2e
 PAUSE = float(os.environ.get("FAULT_PAUSE", "3"))
+GONE = 2.0
+"""For how many seconds the network card is gone."""
 PORTS_AGAIN = 3.0
 """Seconds after which ports that somebody else had are tried again when there are no others."""
 SUBSCRIPTIONS, RECORDS, TRACES = "ichat-gw.sqlite3", "ichat-gw-calls.sqlite3", "traces.sqlite3"
@@ -296,3 +299,39 @@ async def test_the_clock_is_stepped_by_an_hour(tmp_path: Path) -> None:
         for record in records:
             assert 0.0 <= record["seconds"] < 60.0, record
             assert record["talk_seconds"] <= record["seconds"], record
+
+
+# --- network ----------------------------------------------------------------------------------------------
+
+ADDRESS = "192.0.2.1"
+
+
+@pytest.mark.skipif(not can_run_apart(), reason="needs root: a network namespace with a network card")
+def test_the_network_card_is_gone_for_a_while(tmp_path: Path) -> None:
+    """With the address that SIP and media go by. Nobody has to be started again."""
+    run_apart(lambda: asyncio.run(network_card_gone(tmp_path)))
+
+
+async def network_card_gone(directory: Path) -> None:
+    plug_in(ADDRESS)
+    rule = (r"sip:(.*)@192\.0\.2\.1.*", "xmpp:$1@jabber.localhost")
+    settings = SETTINGS | {"IPAddress": ADDRESS, "MediaTimeout": "30"}
+    async with Stage(directory, settings=settings, rules=[rule]) as stage:
+        async with talking(stage) as talk:
+            pull_out()
+            await asyncio.sleep(GONE)
+            heard = talk.call.received
+            plug_in(ADDRESS)
+            await talk.heard()
+            assert talk.call.received > heard
+        measured(f"the network card is gone for {GONE:g} s", talk)
+        assert talk.longest_silence >= GONE * 0.9
+
+        # A call that is tried meanwhile fails, and costs nothing afterwards.
+        pull_out()
+        stage.ichat.call(stage.speed_dial)
+        response = await stage.ichat.wait_for("vc:response", within=10)
+        assert response.fields["response"] == "1"
+        plug_in(ADDRESS)
+        await calls_work(stage)
+        assert "internal error" not in stage.gateway.log_file.read_text()

@@ -99,7 +99,7 @@ class GatewayProcess:
     @property
     def address(self) -> str:
         """`host:port` of its SIP port."""
-        return f"127.0.0.1:{self.sip_port}"
+        return f"{self.settings['IPAddress']}:{self.sip_port}"
 
     def jid(self, user: str) -> str:
         """A gateway JID."""

@@ -48,7 +48,7 @@ TELL_SECONDS = 0.5
 """How long stanzas of calls are collected before the gateway is told of them."""
 FLUSH_SECONDS = 0.5
 """How long the last messages to the gateway may take."""
-STORE_AGAIN_SECONDS = 10.0
+STORE_AGAIN_SECONDS = 5.0
 """Until subscriptions that could not be stored are tried again."""
 
 LONGEST_LOGGED = 8_000
