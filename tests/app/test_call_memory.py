@@ -167,3 +167,52 @@ def test_nothing_is_written_when_nothing_is_to_be_kept(tmp_path: Path) -> None:
     memory.close()
     assert not (tmp_path / "calls").exists()
     assert not (tmp_path / "traces").exists()
+
+
+async def test_what_a_thread_is_writing_is_written_before_the_file_is_closed(tmp_path: Path) -> None:
+    memory = CallMemory(settings(tmp_path))
+    other = sqlite3.connect(tmp_path / "calls")
+    other.execute("BEGIN IMMEDIATE")
+    memory.keep(record(1))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(asyncio.to_thread(memory._write))
+        await until(memory._writing.locked)
+        memory.keep(record(2))
+        other.rollback()
+        other.close()
+        memory.close()
+    kept = FileRecords(tmp_path / "calls")
+    assert numbers(kept.search(Search())) == ["2", "1"]
+    kept.close()
+
+
+def test_what_is_put_back_gives_way_to_what_is_newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_memory, "MOST_UNWRITTEN", 3)
+    memory = CallMemory(settings(tmp_path))
+    waiting = memory._new_records
+    waiting.append(record(4))
+    assert call_memory._put_back(waiting, [record(1), record(2), record(3)]) == 1
+    assert numbers(list(waiting)) == ["2", "3", "4"]
+    assert call_memory._put_back(waiting, [record(0)]) == 1
+    assert memory._given_up == 0
+    memory.close()
+
+
+def test_old_records_that_cannot_be_removed(tmp_path: Path) -> None:
+    memory = CallMemory(settings(tmp_path))
+    other = sqlite3.connect(tmp_path / "calls")
+    other.execute("BEGIN IMMEDIATE")
+    memory._forget()
+    other.rollback()
+    other.close()
+    assert memory.may_have_trace("n-1")
+    memory.close()
+
+
+def test_whether_there_may_be_a_trace(tmp_path: Path) -> None:
+    memory = CallMemory(settings(tmp_path, trace_file=None))
+    assert memory.keeps_messages
+    assert not memory.may_have_trace("n-1")
+    memory.book.begin("n-1", "", "", 0.0)
+    assert memory.may_have_trace("n-1")
+    memory.close()

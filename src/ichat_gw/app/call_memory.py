@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import TypeVar
 
 from ichat_gw.config.table import Settings
@@ -21,7 +22,7 @@ from ichat_gw.ops.trace_file import TraceFile
 
 WRITE_SECONDS = 1.0
 """From the end of a call until it is written; what ends meanwhile goes into the same transaction."""
-AGAIN_SECONDS = 10.0
+AGAIN_SECONDS = 5.0
 """Until what could not be written is tried again."""
 FORGET_SECONDS = 3600.0
 """How often records are looked through for those that are too old."""
@@ -51,6 +52,7 @@ class CallMemory:
         self._given_up = 0
         self._failing: set[str] = set()
         self._wanted = asyncio.Event()
+        self._writing = Lock()
         if self._days:
             database = settings.call_record_database
             self.records = _opened(lambda: FileRecords(database), "CallRecordDatabase") or self.records
@@ -126,16 +128,18 @@ class CallMemory:
     # --- in a thread --------------------------------------------------------------------------------------
 
     def _write(self) -> bool:
-        records, traces = _taken(self._new_records), _taken(self._new_traces)
-        written = self._written("call records", records, self.records.add)
-        if not written:
-            self._new_records.extendleft(reversed(records))
-        if self._traces is not None:
-            add = self._traces.add
-            if not self._written("traces", traces, lambda some: add([each.trace() for each in some])):
-                self._new_traces.extendleft(reversed(traces))
-                written = False
-        return written
+        # The event loop closes the files when it stops, whatever a thread is doing then.
+        with self._writing:
+            records, traces = _taken(self._new_records), _taken(self._new_traces)
+            written = self._written("call records", records, self.records.add)
+            if not written:
+                self._given_up += _put_back(self._new_records, records)
+            if self._traces is not None:
+                add = self._traces.add
+                if not self._written("traces", traces, lambda some: add([each.trace() for each in some])):
+                    _put_back(self._new_traces, traces)
+                    written = False
+            return written
 
     def _written(self, what: str, some: Sequence[T], write: Callable[[Sequence[T]], None]) -> bool:
         if not some:
@@ -169,6 +173,15 @@ def _taken(waiting: deque[T]) -> list[T]:
     while waiting:
         taken.append(waiting.popleft())
     return taken
+
+
+def _put_back(waiting: deque[T], some: Sequence[T]) -> int:
+    """Have these wait again, before the others; return how many of the oldest there is no room for."""
+    assert waiting.maxlen is not None
+    room = waiting.maxlen - len(waiting)
+    kept = some[-room:] if room else []
+    waiting.extendleft(reversed(kept))
+    return len(some) - len(kept)
 
 
 def _opened(make: Callable[[], T], setting: str) -> T | None:

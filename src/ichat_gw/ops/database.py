@@ -79,8 +79,9 @@ class Database:
         return changed
 
     def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+        """Close the file, once nobody is at work on it."""
+        with self._lock:
+            self._connection.close()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
