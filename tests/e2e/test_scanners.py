@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 TALK = 9.0
 TRIES = 10
 NOBODY = [f"nobody{number}" for number in range(40 * TRIES)]
-"""Whom the scanner asks for before it comes to alice: it takes longer than the XMPP server takes to say so."""
+"""Whom the scanner asks for before alice: enough for the XMPP server to say that the first do not exist."""
 
 
 async def run(directory: Path, tool: str, *arguments: str) -> str:
@@ -121,8 +121,9 @@ async def test_scanning_and_cracking(tmp_path: Path) -> None:
         ignored = {
             event.whole["source"] for event in stage.gateway.events() if event.event == "ignored from now on"
         }
-        # The other tools give up by themselves: everybody gets the same answer.
-        assert ignored == {"127.0.0.61"}
+        # Some of the other tools give up by themselves: everybody gets the same answer.
+        assert "127.0.0.61" in ignored
+        assert "127.0.0.1" not in ignored
         assert stage.ichat.sip.calls == [stage.ichat.sip.call], "nobody rang alice"
 
         call = stage.ichat.sip.call

@@ -82,8 +82,12 @@ class Server:
     `read` reads it again, with the flags of the command line, for a reload; None: the file alone is read.
     """
 
-    def __init__(self, loaded: Loaded, read: Callable[[], Loaded] | None = None) -> None:
+    def __init__(
+        self, loaded: Loaded, read: Callable[[], Loaded] | None = None, *, is_all: bool = False
+    ) -> None:
         settings = loaded.settings
+        self._is_all = is_all
+        """Nothing of this process comes after us."""
         self._directory = loaded.path.parent
         self.reloader = Reloader(
             loaded,
@@ -191,7 +195,8 @@ class Server:
             if self._transports is not None:
                 await self._transports.close()
             for number in (signal.SIGTERM, signal.SIGINT):
-                off_signal(loop, number)
+                # Everything is over; a second signal must not make another end of an orderly one.
+                off_signal(loop, number, ignore=self._is_all)
             if HANG_UP is not None:
                 off_signal(loop, HANG_UP)
             self._notifier.close()

@@ -13,9 +13,11 @@ def on_signal(loop: asyncio.AbstractEventLoop, number: int, callback: Callable[[
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(callback))
 
 
-def off_signal(loop: asyncio.AbstractEventLoop, number: int) -> None:
-    """The signal does again what the system has it do."""
+def off_signal(loop: asyncio.AbstractEventLoop, number: int, *, ignore: bool = False) -> None:
+    """The signal does again what the system has it do, or nothing any more."""
     try:
         loop.remove_signal_handler(number)
     except NotImplementedError:
         signal.signal(number, signal.SIG_DFL)
+    if ignore:
+        signal.signal(number, signal.SIG_IGN)

@@ -1,22 +1,19 @@
 """The gateway itself: reads the configuration, opens the log and serves until it is stopped."""
 
 import asyncio
-import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from ichat_gw.app.loop import loop_factory, settle_garbage_collector
 from ichat_gw.app.reload import configure_log
 from ichat_gw.app.serve import Server
 from ichat_gw.cli.commands import COMMANDS
 from ichat_gw.cli.exits import Exit
-from ichat_gw.config.load import Loaded, load
+from ichat_gw.config.load import load
 from ichat_gw.config.problem import ConfigError, Problem
 from ichat_gw.config.source import flag_parser, overrides_of
 from ichat_gw.errors import GatewayError
 from ichat_gw.ops import logging
-
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run_gateway(arguments: Sequence[str]) -> int:
@@ -42,7 +39,7 @@ def run_gateway(arguments: Sequence[str]) -> int:
     try:
         settle_garbage_collector()
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(_serve(loaded, lambda: load(flags.config, overrides)))
+            runner.run(Server(loaded, lambda: load(flags.config, overrides), is_all=True).run())
     except GatewayError as error:
         log.crit("the gateway cannot go on", text=str(error))
         print(f"ichat-gw: {error}", file=sys.stderr)
@@ -54,15 +51,6 @@ def run_gateway(arguments: Sequence[str]) -> int:
     finally:
         logging.shutdown()
     return Exit.OK
-
-
-async def _serve(loaded: Loaded, read: Callable[[], Loaded]) -> None:
-    try:
-        await Server(loaded, read).run()
-    finally:
-        for number in STOP_SIGNALS:
-            # Everything is over; a second signal must not make another end of an orderly one.
-            signal.signal(number, signal.SIG_IGN)
 
 
 def _warn(warnings: Iterable[Problem]) -> None:
