@@ -203,7 +203,8 @@ async def test_who_does_not_read_is_dropped(tmp_path: Path, monkeypatch: pytest.
     async with served(tmp_path) as (client, _, feed):
         reader, writer = await client.open()
         writer.write(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        await reader.readuntil(b"event: status")
+        async with asyncio.timeout(10.0):
+            await reader.readuntil(b"event: status")
         writer.transport.pause_reading()
         for _ in range(200):
             feed.publish("calls", b"x" * 1_000_000)
@@ -220,9 +221,10 @@ async def test_who_does_not_read_is_dropped(tmp_path: Path, monkeypatch: pytest.
 async def listening(client: Client) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await client.open()
     writer.write(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    head = await reader.readuntil(b"\r\n\r\n")
-    assert b"Content-Type: text/event-stream" in head
-    await reader.readuntil(b"event: status\n")
+    async with asyncio.timeout(10.0):
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"Content-Type: text/event-stream" in head
+        await reader.readuntil(b"event: status\n")
     return reader, writer
 
 
