@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-from peers.ports import free_port, free_ports
+from peers.ports import LOOPBACK, free_port, free_ports
 from peers.program import POLL, Program, ProgramError
 from peers.xmpp_server import XmppServer
 
@@ -99,7 +99,7 @@ class GatewayProcess:
     @property
     def address(self) -> str:
         """`host:port` of its SIP port."""
-        return f"{self.settings['IPAddress']}:{self.sip_port}"
+        return f"{self.settings['IPAddress'] or LOOPBACK}:{self.sip_port}"
 
     def jid(self, user: str) -> str:
         """A gateway JID."""
