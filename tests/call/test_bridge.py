@@ -500,6 +500,71 @@ def test_a_party_has_one_thing_to_agree_to_at_a_time() -> None:
     )
 
 
+def test_the_caller_cannot_be_asked_before_it_has_its_answer() -> None:
+    ladder = (
+        Ladder()
+        .connecting()
+        .hear(
+            FromLeg(CALLEE, Reoffered("again")),
+            ToMedia(MediaReoffer(3, CALLEE, "again", "b.host")),
+            state=State.CONNECTING,
+        )
+    )
+    ladder.hear(
+        FromMedia(MediaPassOn(3, "on")),
+        ToMedia(MediaPassedOn(4, CALLER, None, PENDING)),
+        state=State.CONNECTING,
+    )
+    ladder.hear(
+        FromMedia(MediaRefused(4, PENDING)), ToLeg(CALLEE, RefuseReoffer(PENDING)), state=State.CONNECTING
+    )
+
+
+def test_an_answer_in_a_prack_that_the_caller_would_have_to_know_before_it_has_its_own() -> None:
+    ladder = (
+        Ladder()
+        .connecting()
+        .hear(
+            FromLeg(CALLEE, Confirmed("late")),
+            ToMedia(MediaUpdate(3, CALLEE, "late")),
+            state=State.CONNECTING,
+        )
+    )
+    ladder.hear(
+        FromMedia(MediaPassOn(3, "on")),
+        ToMedia(MediaPassedOn(4, CALLER, None, PENDING)),
+        state=State.CONNECTING,
+    )
+    ladder.hear(
+        FromMedia(MediaRefused(4, PENDING)),
+        ToLeg(CALLEE, End(PENDING)),
+        ToLeg(CALLER, Refuse(PENDING)),
+        *over(PENDING, None),
+        state=State.OVER,
+    )
+
+
+def test_what_nobody_can_be_asked_about_is_refused_to_who_proposed_it() -> None:
+    ladder = passing(CALLER).hear(
+        FromLeg(CALLER, Reoffered("more")),
+        ToMedia(MediaReoffer(4, CALLER, "more", "a.host")),
+        state=State.TALKING,
+    )
+    ladder.hear(
+        FromMedia(MediaPassOn(4, "on")),
+        ToMedia(MediaPassedOn(5, CALLEE, None, PENDING)),
+        state=State.TALKING,
+    )
+    ladder.hear(
+        FromMedia(MediaRefused(5, PENDING)), ToLeg(CALLER, RefuseReoffer(PENDING)), state=State.TALKING
+    )
+
+
+def test_the_media_engine_is_told_that_an_ichat_is_called() -> None:
+    bridge = Bridge(CallPlan(PLACE, "offer", "a.host", "b.host", to_ichat=True))
+    assert bridge.begin(0.0) == [ToMedia(MediaOffer(1, CALLER, "offer", "b.host", "a.host", True))]
+
+
 def test_an_answer_in_an_ack_that_the_other_party_has_to_know() -> None:
     Ladder().talking().hear(
         FromLeg(CALLER, Confirmed("late")), ToMedia(MediaUpdate(3, CALLER, "late")), state=State.TALKING
@@ -818,3 +883,23 @@ def test_an_ack_without_a_description_asks_nothing_of_the_media() -> None:
 def test_the_table_names_only_states_and_leads_only_to_states() -> None:
     assert {state for state, _ in TABLE} == set(State) - {State.OVER}
     assert {after for _, after in TABLE.values()} == set(State) - {State.OFFERING}
+
+
+def test_what_a_party_proposes_that_both_would_have_to_know_is_undone_if_the_other_is_busy() -> None:
+    ladder = Ladder().talking()
+    ladder.hear(
+        FromLeg(CALLER, Confirmed("late")), ToMedia(MediaUpdate(3, CALLER, "late")), state=State.TALKING
+    )
+    ladder.hear(FromMedia(MediaPassOn(3, "on")), ToLeg(CALLEE, Reoffer("on")), state=State.TALKING)
+    ladder.hear(
+        FromLeg(CALLEE, ReofferRefused(REFUSED)),
+        ToMedia(MediaPassedOn(4, CALLEE, None, REFUSED)),
+        state=State.TALKING,
+    )
+    ladder.hear(
+        FromMedia(MediaRefused(4, REFUSED)),
+        ToLeg(CALLEE, End(REFUSED)),
+        ToLeg(CALLER, End(REFUSED)),
+        *over(REFUSED, None),
+        state=State.OVER,
+    )

@@ -146,3 +146,46 @@ def test_a_successor_hears_who_is_where_the_description_says() -> None:
     after.restore(GateSnapshot(NAMED, None, 5.0))
     after.retarget(NAMED, Learning.ADDRESS, 55.0)
     assert after.admits(NAMED, 51.0)
+
+
+def test_a_description_that_names_another_address_is_something_to_tell() -> None:
+    gate = RelaySession().gate(CALLER, Kind.RTP)
+    assert not gate.changed
+    gate.retarget(NAMED, Learning.ADDRESS, 5.0)
+    assert gate.changed
+    assert gate.snapshot() == GateSnapshot(NAMED, None, 5.0)
+
+
+def test_every_packet_that_is_dropped_is_counted() -> None:
+    session = RelaySession()
+    gate = session.gate(CALLER, Kind.RTP)
+    for count in (1, 2):
+        assert gate.route(rtp(), NAMED, 0.0) is None
+        assert gate.early == count
+    gate.retarget(NAMED, Learning.NOTHING, 0.0)
+    for count in (1, 2):
+        assert gate.route(bytearray(b"no RTP"), NAMED, 1.0) is None
+        assert gate.route(rtp(), NAMED, 1.0) is None  # nobody is described at the other end
+        assert gate.route(rtp(), OTHER_HOST, 1.0) is None
+        assert (gate.malformed, gate.opposite.unsent, gate.strangers) == (count, count, count)
+        assert (gate.packets, gate.octets) == (count, count * 172)
+
+
+def test_another_source_of_rtcp_says_nothing_of_that_of_rtp() -> None:
+    session = RelaySession()
+    main, control = session.gate(CALLER, Kind.RTP), session.gate(CALLER, Kind.RTCP)
+    session.retarget(CALLER, NAMED, (NAMED[0], 5005), Learning.ADDRESS, 5.0)
+    assert main.admits(OTHER_HOST, 1.0)
+    assert control.admits((OTHER_HOST[0], 5005), 1.0)
+    assert control.admits((NAMED[0], 5005), 2.0)
+    assert main.accepted == OTHER_HOST
+    assert main.admits(NAMED, 3.0)
+    assert control.accepted == (NAMED[0], 5005)
+
+
+def test_a_party_that_is_expected_from_the_start_and_for_less_than_a_second() -> None:
+    gate = RelaySession().gate(CALLER, Kind.RTP)
+    gate.expect(0.5, 0.0)
+    assert gate.times_out(0.4) == (False, 0.5)
+    assert gate.times_out(0.5) == (True, None)
+    assert gate.times_out(9.0) == (False, None)

@@ -411,3 +411,82 @@ def test_a_stranger_never_moves_a_party_that_has_been_heard(
             assert gate.accepted == settled[kind]
         if out is not None:
             assert source in (settled[kind], NAMED_RTCP)
+
+
+def test_a_new_session() -> None:
+    session = RelaySession(number=7)
+    assert (session.number, session.told_at, session.changed) == (7, 0.0, False)
+    session.retarget(CALLER, NAMED, NAMED_RTCP, Learning.ADDRESS, 5.0)
+    assert session.changed
+    session.snapshot(3.5)
+    assert (session.told_at, session.changed) == (3.5, False)
+
+
+def test_streams_begin_where_the_source_of_chance_says() -> None:
+    def first_keep_alive(seed: int) -> bytes | None:
+        session = RelaySession(Random(seed))
+        session.retarget(CALLEE, PARTNER, PARTNER_RTCP, Learning.NOTHING, 0.0)
+        gate = session.gate(CALLER, Kind.RTP)
+        return gate.fill(0.0)[0] or gate.fill(100.0)[0]
+
+    assert first_keep_alive(1) == first_keep_alive(1)
+    assert first_keep_alive(1) != first_keep_alive(2)
+
+
+COUNTED = PartyCounters(
+    received=1,
+    received_octets=2,
+    sent=3,
+    sent_octets=4,
+    rtcp_received=5,
+    rtcp_sent=6,
+    strangers=7,
+    stranger=("192.0.2.9", 9),
+    malformed=8,
+    early=9,
+    unsent=10,
+    errors=11,
+    lost=12,
+    late=13,
+    keep_alives=14,
+    reports=15,
+    reported_loss=0.25,
+    reported_lost=16,
+    reported_jitter=17.0,
+    round_trip=18.0,
+)
+
+
+def test_a_successor_counts_on_where_its_predecessor_was() -> None:
+    session = RelaySession()
+    caller, _ = session.snapshot(0.0)
+    session.restore(CALLER, msgspec.structs.replace(caller, counters=COUNTED), 1.0)
+    assert session.counters(CALLER, 1.0) == COUNTED
+    assert session.counters(CALLEE, 1.0) == PartyCounters()
+
+
+def test_what_is_dropped_of_rtp_and_of_rtcp_is_counted_together() -> None:
+    session = RelaySession()
+    for kind, packet in ((Kind.RTP, rtp()), (Kind.RTCP, rtcp())):
+        session.gate(CALLER, kind).route(packet, NAMED, 0.0)
+    session.retarget(CALLER, NAMED, NAMED_RTCP, Learning.NOTHING, 0.0)
+    for kind, packet, at in ((Kind.RTP, rtp(), NAMED), (Kind.RTCP, rtcp(), NAMED_RTCP)):
+        gate = session.gate(CALLER, kind)
+        gate.route(bytearray(b"nonsense"), at, 1.0)
+        gate.route(packet, OTHER_HOST, 1.0)
+        gate.route(packet, at, 1.0)
+        gate.errors += 1
+    counted = session.counters(CALLER, 1.0)
+    assert (counted.early, counted.malformed, counted.strangers, counted.errors) == (2, 2, 2, 2)
+    assert session.counters(CALLEE, 1.0).unsent == 2
+
+
+def test_rtcp_for_a_party_with_one_port_by_its_word_goes_where_its_rtp_goes() -> None:
+    session = RelaySession()
+    session.retarget(CALLER, NAMED, NAMED_RTCP, Learning.NOTHING, 0.0)
+    session.adjust(Adjust(0, CALLER, True, mux=True), 0.0)
+    assert session.gate(CALLER, Kind.RTCP).target == NAMED
+    session.retarget(CALLER, NAMED, NAMED_RTCP, Learning.NOTHING, 0.0)
+    assert session.gate(CALLER, Kind.RTCP).target == NAMED
+    session.adjust(Adjust(0, CALLER, True), 0.0)
+    assert session.gate(CALLER, Kind.RTCP).target == NAMED_RTCP
