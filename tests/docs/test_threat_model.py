@@ -1,4 +1,4 @@
-"""The threat model names tests: they must exist."""
+"""The threat model and the table of faults name tests: they must exist."""
 
 import re
 
@@ -6,11 +6,11 @@ import pytest
 
 from docs.pages import DOCS, ROOT
 
-PAGE = (DOCS / "explanation" / "threat-model.md").read_text()
-NAMED = sorted(set(re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", PAGE)))
+PAGES = (DOCS / "explanation" / "threat-model.md").read_text(), (DOCS / "reference" / "faults.md").read_text()
+NAMED = sorted(set(re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", "".join(PAGES))))
 
 
-def test_the_page_names_tests() -> None:
+def test_the_pages_name_tests() -> None:
     assert len(NAMED) > 40
 
 

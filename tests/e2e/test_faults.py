@@ -284,18 +284,17 @@ async def test_the_clock_is_stepped_by_an_hour(tmp_path: Path) -> None:
         async with talking(stage) as talk:
             for difference in (3600, -3600):
                 clock.set(f"{difference:+d}")
-                await asyncio.sleep(1.2)
+                await asyncio.sleep(0.6)
                 now = datetime.fromisoformat((await ask(stage, "status"))["now"]).timestamp()
                 assert abs(now - time.time() - difference) < 60, "the clock was not stepped"
         measured("the clock is stepped by an hour", talk)
         assert talk.lost <= flows.LOST_AT_THE_EDGES
         await calls_work(stage)
         clock.set("+0")
-        await calls_work(stage)
         connector = (await ask(stage, "status"))["connector"]
         assert connector["restarts"] == 0
         records = (await ask(stage, "records"))["records"]
-        assert len(records) == 5
+        assert len(records) == 3
         for record in records:
             assert 0.0 <= record["seconds"] < 60.0, record
             assert record["talk_seconds"] <= record["seconds"], record
