@@ -320,6 +320,9 @@ def test_trace_to_standard_output(server: ApiServer, capfdbinary: pytest.Capture
     server.answers["GET /calls/n-1/trace.json"] = 200, b'{"call": 1}'
     assert run_command(["trace", "n-1", "--json"]) == Exit.OK
     assert capfdbinary.readouterr().out == b'{"call": 1}'
+    server.answers["GET /calls/n-1/trace.json"] = 200, '{"call": "\x9b2J\u202e"}'.encode()
+    assert run_command(["trace", "n-1", "--json"]) == Exit.OK
+    assert capfdbinary.readouterr().out == b'{"call": "\\u009b2J\\u202e"}'
 
 
 def test_reload(server: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:

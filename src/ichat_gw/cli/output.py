@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from ichat_gw.ops.line import escaped
+from ichat_gw.ops.line import escaped, harmless_json
 
 GAP = "  "
 """Between two columns of a table."""
@@ -20,12 +20,16 @@ GAP = "  "
 def show_json(value: object) -> None:
     """Write `value`, anything that msgspec can encode, as indented JSON."""
     plain = msgspec.to_builtins(value)
-    sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=not _writes_unicode()) + "\n")
+    sys.stdout.write(harmless_json(json.dumps(plain, indent=2, ensure_ascii=not _writes_unicode())) + "\n")
 
 
 def show_json_line(value: object) -> None:
     """Write `value` as JSON in one line: one of many."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    plain = msgspec.to_builtins(value)
+    separators = (",", ":")
+    sys.stdout.write(
+        harmless_json(json.dumps(plain, separators=separators, ensure_ascii=not _writes_unicode())) + "\n"
+    )
 
 
 def say(text: str = "") -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from ichat_gw.cli.client import Client, NotDone, add_connection, client_of, quoted
 from ichat_gw.cli.exits import Exit
 from ichat_gw.cli.output import say
+from ichat_gw.ops.line import harmless_json
 from ichat_gw.ops.trace import read_trace
 
 FORMS = {
@@ -72,6 +73,8 @@ def _show(client: Client, path: str) -> None:
 def _write(client: Client, path: str, file: str) -> None:
     body = client.read(path)
     if file == "-":
+        if path.endswith(".json"):
+            body = harmless_json(body.decode("utf-8", "replace")).encode()
         sys.stdout.flush()
         sys.stdout.buffer.write(body)
         sys.stdout.buffer.flush()

@@ -102,7 +102,7 @@ def _addresses(trace: CallTrace, place: dict[Lane, int], gap: int, width: int) -
         for lane, address in ((entry.source, entry.source_address), (entry.target, entry.target_address)):
             if address is not None and lane in place and lane is not Lane.GATEWAY:
                 seen.setdefault(lane, set()).add(address_text(address))
-    words = {lane: next(iter(seen[lane])) for lane in place if len(seen.get(lane, ())) == 1}
+    words = {lane: escaped(next(iter(seen[lane]))) for lane in place if len(seen.get(lane, ())) == 1}
     return [Rung(_centred(words, place, gap))] if words else []
 
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 # What can end a line, drive a terminal (C0, DEL, C1), reorder what is shown (bidirectional controls), or
-# not be written as UTF-8 (surrogates).
+# not be written as UTF-8 (surrogates) or in XML (U+FFFE, U+FFFF).
 _UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff"
+    "\ud800-\udfff]"
 )
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _QUOTED_UNSAFE = re.compile(f'["\\\\]|{_UNSAFE.pattern}')
 _PLAIN_UNSAFE = re.compile(rf"\\|{_UNSAFE.pattern}")
 # A value that needs no quotes: nobody can mistake it for two fields.
@@ -25,6 +27,16 @@ def _escape(found: re.Match[str]) -> str:
 def escaped(value: str) -> str:
     """`value` on one line, control characters and backslashes as JSON escapes."""
     return _PLAIN_UNSAFE.sub(_escape, value)
+
+
+def whole(value: str) -> str:
+    """`value` with a replacement character for each surrogate: SIP keeps bytes as them that are no UTF-8."""
+    return value if value.isascii() else _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)
+
+
+def harmless_json(document: str) -> str:
+    """A JSON document that means the same and may be shown at a terminal; its line ends stay."""
+    return "\n".join(_UNSAFE.sub(_escape, line) for line in document.split("\n"))
 
 
 def _shown(value: object) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeAlias
@@ -185,14 +186,18 @@ def record_json(record: CallRecord) -> dict[str, Any]:
     return shown
 
 
-_FORMULA = frozenset("=+-@\t\r\n|%")
+# With what a formula begins: wide forms too, and behind blanks, which some spreadsheets take away.
+_FORMULA = re.compile(r"\s*[=+\-@|%\uff1d\uff0b\uff0d\uff20\t\r\n]")
+# Where commas are for decimals, a spreadsheet takes the semicolon for the end of a cell, quoted or not.
+_CELL_OF_OTHERS = re.compile(r"(;[\s\"']*)(?=[=+\-@|%\uff1d\uff0b\uff0d\uff20])")
 
 
 def csv_lines(records: Iterable[CallRecord]) -> Iterator[str]:
     """The records as CSV (RFC 4180), a line at a time with its CR LF, names of columns first.
 
-    What is text and begins with a character that makes a spreadsheet calculate gets an apostrophe before it;
-    line ends within a text become blanks.
+    What is text and begins with a character that makes a spreadsheet calculate gets an apostrophe before it,
+    also where only a spreadsheet that separates cells by semicolons would see a beginning; line ends within a
+    text become blanks.
     """
     yield _csv_line([*FIELDS, "seconds"])
     for record in records:
@@ -214,4 +219,5 @@ def _cell(name: str, value: object) -> str:
     if not isinstance(value, str):
         return str(value)
     text = "".join(character if character.isprintable() else " " for character in value)
-    return f"'{text}" if value[:1] in _FORMULA else text
+    text = _CELL_OF_OTHERS.sub(r"\1'", text)
+    return f"'{text}" if _FORMULA.match(text) or value[:1] in ("\t", "\r", "\n") else text

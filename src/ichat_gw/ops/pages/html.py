@@ -76,5 +76,6 @@ def joined(parts: Iterable[object], between: str = "") -> Html:
 
 def path(*steps: str, **query: str) -> Html:
     """Make the value of a `href`: each step percent-encoded, then the query without its blank values."""
-    asked = urlencode({name: value for name, value in query.items() if value})
-    return text("/" + "/".join(quote(step, safe="") for step in steps) + (f"?{asked}" if asked else ""))
+    asked = urlencode({name: value for name, value in query.items() if value}, errors="replace")
+    way = "/".join(quote(step, safe="", errors="replace") for step in steps)
+    return text(f"/{way}?{asked}" if asked else f"/{way}")
