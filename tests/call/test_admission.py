@@ -1,5 +1,6 @@
 """Who may call: each limit by itself, and that no stranger can fill our memory."""
 
+from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
@@ -243,3 +244,16 @@ def test_other_limits_take_the_place_of_the_old_ones_and_what_is_remembered_stay
     admitted.reconfigure(Limits(requests_per_source=2))
     assert admitted.request("10.0.0.1", 0.0) is None
     assert admitted.hears("203.0.113.9", 1.0) is None
+
+
+def test_what_a_reload_does_not_change_keeps_its_count() -> None:
+    limits = Limits(networks=OFFICE, trusted=OFFICE, requests_per_source=1, calls=1)
+    admitted = Admission(limits)
+    assert admitted.sip_request("192.0.2.7", 0.0, opens_call=False) is None
+    admitted.reconfigure(replace(limits, calls=2))
+    assert admitted.sip_request("192.0.2.7", 0.0, opens_call=False) == Refusal(
+        "MaxRequestsPerSecondPerSource", "192.0.2.7"
+    )
+    admitted.reconfigure(replace(limits, networks=(), trusted=(), requests_per_source=2))
+    assert admitted.sip_request("192.0.2.7", 0.0, opens_call=False) is None
+    assert admitted.hears("203.0.113.9", 0.0) is None

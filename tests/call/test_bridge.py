@@ -903,3 +903,10 @@ def test_what_a_party_proposes_that_both_would_have_to_know_is_undone_if_the_oth
         *over(REFUSED, None),
         state=State.OVER,
     )
+
+
+def test_who_asks_for_a_transfer_of_a_call_that_is_over_is_told_nothing() -> None:
+    ladder = Ladder().talking()
+    ladder.bridge.receive(FromLeg(CALLER, Ended(HANGUP)), 1.0)
+    ladder.hear(FromLeg(CALLEE, TransferAsked("sip:c@phones.localhost")), state=State.OVER)
+    ladder.hear(TransferTo(CALLEE, PLACE, "c.host"), state=State.OVER)

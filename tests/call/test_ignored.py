@@ -52,3 +52,17 @@ def test_memory_is_bounded_whatever_strangers_do(deeds: list[tuple[int, float]])
             if source % 5 == 0:
                 sources.exempt(str(source + 100))
             assert max(len(sources._suspects), len(sources._until), len(sources._exempt)) <= 8
+
+
+def test_those_heard_of_least_recently_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ignored, "SOURCES", 2)
+    sources = Ignored(after=1, seconds=5.0)
+    for source in ("a", "b", "c"):
+        sources.misdeed(source, 0.0)
+        sources.misdeed(source, 0.0)
+    assert sources.sources(0.0) == {"b": 5.0, "c": 5.0}
+    for source in ("b", "c", "d"):
+        sources.exempt(source)
+    assert not sources
+    assert [sources.misdeed("b", 1.0) for _ in range(2)] == [False, True]
+    assert [sources.misdeed("d", 1.0) for _ in range(2)] == [False, False]

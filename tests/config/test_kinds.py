@@ -21,6 +21,7 @@ EVERY_KIND = [
     kinds.IP_ADDRESSES,
     kinds.PAYLOAD_TYPES,
     kinds.NETWORKS,
+    kinds.PREFIXES,
     kinds.DOMAINS,
     kinds.HOSTS,
     kinds.HOST,
@@ -166,3 +167,16 @@ def test_values_are_written_as_a_file_has_them() -> None:
 def test_allowed_names_unit_and_range() -> None:
     assert kinds.whole(1, 5, "seconds").allowed == "a whole number of seconds from 1 to 5"
     assert kinds.PORT.allowed == "a whole number from 1 to 65535"
+
+
+@pytest.mark.parametrize(
+    ("host", "text"), [("hep.example.org", "hep.example.org:9060"), ("::1", "[::1]:9060")]
+)
+def test_a_host_and_port_as_text(host: str, text: str) -> None:
+    assert str(kinds.HostPort(host, 9060)) == text
+
+
+def test_prefixes() -> None:
+    assert kinds.PREFIXES.read("+1900, sip:900 00") == ("+1900", "sip:900", "00")
+    with pytest.raises(InvalidValue, match="cannot begin"):
+        kinds.PREFIXES.read("+1900, 00\u200b")

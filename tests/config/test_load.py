@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ichat_gw.addressing.sip_uri import NameAddr, SipUri
 from ichat_gw.addressing.translation import TranslationRule, TranslationRules
 from ichat_gw.config.kinds import LogFormat, LogLevel
-from ichat_gw.config.load import Loaded, load
+from ichat_gw.config.load import Loaded, load, some_of
 from ichat_gw.config.problem import ConfigError, Problem
 from ichat_gw.config.source import Given, flag_parser, overrides_of
 
@@ -407,3 +407,24 @@ def test_every_bad_line_of_credentials_is_reported() -> None:
     first, second = faults(NEEDED + lines)
     assert first.startswith("7: SIPCredentials: there are fewer than three words; allowed: a realm")
     assert second.startswith("9: SIPCredentials: a quotation mark is not closed; allowed: a realm")
+
+
+# --- only some settings -----------------------------------------------------------------------------------
+
+
+def some(text: str) -> dict[str, object]:
+    Path("ichat-gw.config").write_text(text, encoding="utf-8")
+    return some_of("ichat-gw.config", ["http_port", "http_auth"])
+
+
+def test_some_settings_are_read_whatever_the_others_say() -> None:
+    text = "HttpPort = 5091\nUDPTCPPort = nonsense\nNoSuchSetting = 1\n"
+    assert some(text) == {"http_port": 5091, "http_auth": False}
+    assert some("HttpPort =\n")["http_port"] == 5090
+
+
+def test_some_settings_that_cannot_be_read() -> None:
+    with pytest.raises(ConfigError, match="HttpPort"):
+        some("HttpPort = nonsense\n")
+    with pytest.raises(ConfigError, match=r"missing\.config"):
+        some_of("missing.config", ["http_port"])

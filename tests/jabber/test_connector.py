@@ -13,6 +13,7 @@ from ichat_gw.ipc.messages import (
     AcceptIChatCall,
     CancelIChatCall,
     CheckSubscription,
+    Configure,
     ContinueIChatCall,
     InitiateIChatCall,
     JabberConnection,
@@ -558,3 +559,15 @@ def test_presence_is_cheap() -> None:
     SubElement(again, "{http://jabber.org/protocol/caps}c", {"node": "apple:ichat:caps", "ext": "avavail"})
     assert scene.happens(StanzaReceived(again)) == []
     assert stanza.escape(BLOB) is BLOB
+
+
+def test_the_gateway_has_been_configured_anew() -> None:
+    scene = Scene(online=[MAC])
+    scene.is_told(Configure(250, 10.0, True, "INFO"), then=[])
+    assert scene.connector.deadline() == scene.now + 10.0
+    info = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
+    (answer,) = scene.hears(f"<iq from='{MAC}' to='{COMPONENT}' id='q1' type='get'>{info}</iq>")
+    assert isinstance(answer, SendStanza)
+    assert "pstn" in answer.xml
+    scene.is_told(InitiateIChatCall("nobody@jabber.localhost", BOB, "call-1"))
+    assert scene.connector.deadline() == scene.now + 0.25

@@ -27,9 +27,12 @@ from ichat_gw.errors import GatewayError
 from ichat_gw.media.engine import (
     CallCounters,
     EngineCommand,
+    FromNode,
     FromWorker,
     MediaFor,
     MediaOver,
+    MediaSettings,
+    PartStatus,
     Statistics,
     StatisticsAsked,
     ToCall,
@@ -1136,3 +1139,54 @@ class AnyOrder(RuleBasedStateMachine):
 
 AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestAnyOrder = AnyOrder.TestCase
+
+
+def test_how_the_workers_are() -> None:
+    scene = Scene(up=False)
+    assert scene.engine.status().parts == (PartStatus("relay worker 0", False, 0),)
+    scene.say(Started(77, 1024, "compiled"))
+    scene.offer(PHONE)
+    status = scene.engine.status()
+    assert status.parts == (PartStatus("relay worker 0", True, 1, "compiled", 77),)
+    assert (status.engine, status.ports_in_use) == ("builtin", 2)
+    scene.die()
+    assert scene.engine.status().parts == (PartStatus("relay worker 0", False, 1),)
+
+
+def test_other_settings_hold_from_the_next_description_on() -> None:
+    scene = Scene(ports=2)
+    scene.offer(PHONE)
+    same = MediaSettings(8000, 8003, frozenset(), 60.0)
+    assert scene.engine.receive(same, scene.now) == []
+    assert scene.engine._ports.in_use == 2
+    scene._do(scene.engine.receive(MediaSettings(9000, 9003, frozenset({8}), 0.0), scene.now))
+    answer = scene.offer(PHONE, call="b")
+    port = int(answer.split("m=audio ")[1].split()[0])
+    assert port in (9000, 9002)
+    assert " 8" not in answer.split("m=audio ")[1].split("\r\n")[0].partition("RTP/AVP")[2]
+
+
+def test_what_an_rtpengine_says_is_nothing_to_the_workers_engine() -> None:
+    scene = Scene()
+    assert scene.engine.receive(FromNode(b"1_1 d6:result4:ponge"), 0.0) == []
+
+
+def test_ports_that_could_not_be_opened_when_nobody_waits_for_them_any_more() -> None:
+    scene = Scene()
+    scene.offer(PHONE)
+    opened = [order for order in scene.orders if isinstance(order, Open)][-1]
+    before = len(scene.orders), len(scene.replies)
+    scene.say(OpenFailed(opened.session, opened.side, BindFault.PORT, "late"))
+    assert (len(scene.orders), len(scene.replies)) == before
+
+
+def test_a_call_is_closing_when_its_worker_dies_and_others_go_on() -> None:
+    scene = Scene(workers=2, up=False)
+    scene.say(Started(1, 1024), 0)
+    scene.say(Started(2, 1024), 1)
+    scene.offer_only("a")
+    scene.offer_only("b")
+    scene.query("a", 1)
+    scene.query("b", 2)
+    scene.die(0)
+    assert [s.query for s in scene.rest if isinstance(s, Statistics) and s.counters is None] == [1]

@@ -159,7 +159,7 @@ def _hosts(text: str) -> tuple[str, ...]:
 def _prefixes(text: str) -> tuple[str, ...]:
     for item in _items(text):
         if not item.isprintable():
-            raise ValueError(f"{item!r} cannot begin a number or an address")
+            raise InvalidValue(f"{item!r} cannot begin a number or an address")
     return tuple(_items(text))
 
 

@@ -272,8 +272,7 @@ class Exchange(Generic[P]):
                 return Met("", (side,))
             case MediaCandidate():
                 return Met(self._offer_place(side, asked.request.towards))
-            case MediaReplace():
-                return self._replace(side, asked, asked.request)
+        return self._replace(side, asked, asked.request)
 
     def _offer(self, side: Side, asked: Asked, to_ichat: bool) -> str:
         self._take(side, asked)
