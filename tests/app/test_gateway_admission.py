@@ -1,5 +1,6 @@
 """Who may call, in the whole gateway: who is heard, who is turned away, and that what has begun goes on."""
 
+from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
@@ -10,7 +11,7 @@ from ichat_gw.app.events import Note
 from ichat_gw.call.admission import Limits
 from ichat_gw.call.destinations import Destinations
 from ichat_gw.call.leg import Answered, Ended, Party, Place, Rang, Refused
-from ichat_gw.sip.events import InviteReceived
+from ichat_gw.sip.events import Flow, InviteReceived, Received
 
 PHONES_ONLY = (ip_network("127.0.0.0/30"),)
 """The phone at 127.0.0.2, and not the iChat client at 127.0.1.1."""
@@ -249,6 +250,47 @@ def test_whom_the_gateway_calls_is_never_ignored() -> None:
         world.carry(b"junk", world.phone.address, GATEWAY)
     world.run(0.1)
     assert ignored(world) == []
+    settle(world)
+
+
+def test_keep_alives_of_many_phones_behind_one_address_are_no_misdeeds() -> None:
+    world = World(limits=IGNORING)
+    for keep_alive in (b"\r\n\r\n", b"\0", b"", bytes.fromhex("000100002112a442") + bytes(12)):
+        for _ in range(10):
+            received = Received(keep_alive, Flow("UDP", GATEWAY, world.phone.address))
+            assert all(command.event == "dropped" for command in world.gateway.receive(received, world.now))  # type: ignore[union-attr]
+    assert ignored(world) == []
+    settle(world)
+
+
+def test_a_pbx_is_not_ignored_for_the_wrong_numbers_of_its_people_once_a_call_was_answered() -> None:
+    rules = TranslationRules([TranslationRule(r"^sip:(alice)@127\.0\.0\.1$", "xmpp:$1@jabber.localhost")])
+    world = World(limits=IGNORING, rules=rules)
+    world.phone.dial("alice")
+    world.run(3.0)
+    world.phone.hang_up()
+    world.run(3.0)
+    for number in range(20):
+        world.phone.dial(f"u{number}", caller=str(number))
+        world.run(0.1)
+    assert ignored(world) == []
+    world.phone.dial("alice", caller="last")
+    world.run(3.0)
+    assert len(world.heard_by(world.phone, Answered)) == 2
+    settle(world)
+
+
+def test_who_is_trusted_from_now_on_is_ignored_no_longer() -> None:
+    world = World(limits=IGNORING)
+    stranger = Flooder(world)
+    for _ in range(10):
+        world.carry(b"junk", stranger.address, GATEWAY)
+    world.run(0.1)
+    assert ignored(world) == ["127.0.0.9"]
+    world.gateway.admission.reconfigure(replace(IGNORING, trusted=(ip_network("127.0.0.8/30"),)))
+    stranger.floods(1)
+    world.run(3.0)
+    assert [event for event in stranger.heard if isinstance(event, Answered)]
     settle(world)
 
 

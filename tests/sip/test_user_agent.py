@@ -146,11 +146,22 @@ def test_the_same_call_id_in_both_directions() -> None:
 # --- what is no SIP, or wrong -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("data", [b"", b"\r\n\r\n", b"\x00" * 12, b"\x80\x00" + bytes(10), b"hello"])
-def test_pinholes_and_keep_alives_are_nobodys_business(data: bytes) -> None:
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "keep-alive"),
+        (b"\r\n\r\n", "keep-alive"),
+        (bytes(4), "keep-alive"),
+        (bytes.fromhex("000100002112a442") + bytes(12), "keep-alive"),  # STUN
+        (b"\x00" * 12, "not SIP"),
+        (b"\x80\x00" + bytes(10), "not SIP"),
+        (b"hello", "not SIP"),
+    ],
+)
+def test_pinholes_and_keep_alives_are_nobodys_business(data: bytes, reason: str) -> None:
     ladder = Ladder()
     ladder.act(Received(data, FLOW))
-    ladder.drops("not SIP")
+    ladder.drops(reason)
     ladder.ends_empty()
 
 

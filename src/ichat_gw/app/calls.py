@@ -207,8 +207,12 @@ class Calls:
         self.touch(call)
 
     def _tell_move(self, call: Call, before: State) -> None:
-        if call.bridge.state is not before:
-            self._work.send(Moved(call.handle, call.bridge.state))
+        if call.bridge.state is before:
+            return
+        self._work.send(Moved(call.handle, call.bridge.state))
+        if call.bridge.state is State.TALKING and isinstance(call.legs[Side.CALLER], SessionLeg):
+            # Its ACK bears a tag of ours, so its address is not forged.
+            self._admission.vouch(call.hosts[Side.CALLER])
 
     def _join(self, call: Call, side: Side, leg: SessionLeg | NegotiatedLeg, session: SessionId) -> None:
         """`session` is that of `leg` from now on."""

@@ -192,15 +192,18 @@ class Admission:
             return None
         if not self._allowed(address):
             return Refusal("AllowedSIPNetworks", address)
-        if self.ignored:
+        if self.ignores(address, now):
             source = source_of(address)
-            if self.ignored.contains(source, now) and not self.live.of_source(source):
+            if not self.live.of_source(source):
                 return Refusal("IgnoreAfter", source)
         return None
 
     def ignores(self, address: str, now: float) -> bool:
         """Whether nothing new from this IP address gets even an answer."""
-        return bool(self.ignored) and self.ignored.contains(source_of(address), now)
+        if not self.ignored or not self.ignored.contains(source_of(address), now):
+            return False
+        # It may have become trusted since.
+        return not self._trusted.contains(address)
 
     def misdeed(self, address: str, now: float) -> bool:
         """Count something that only a faulty or a hostile peer does; True when it is ignored from now on."""
@@ -209,9 +212,11 @@ class Admission:
         return self.ignored.misdeed(source_of(address), now)
 
     def vouch(self, address: str) -> None:
-        """Never ignore this IP address: we have chosen to send requests to it, as to a registrar.
+        """Never ignore this IP address from now on.
 
-        Otherwise anybody who forges its address could cut us off from it.
+        Either we have chosen to send requests to it, as to a registrar, or a call of its has been answered
+        and acknowledged: so it is where it says, and one of our users talks to it. Otherwise anybody who
+        forges its address could cut us off from it, and the wrong numbers of many people a whole PBX.
         """
         self.ignored.exempt(source_of(address))
 

@@ -3,7 +3,8 @@
 A misdeed is what a faulty or a hostile peer does, and an honest one hardly ever: messages that are no SIP,
 more requests than it may send, calls to who does not exist, registrations where there is no registrar. Who
 commits more than `after` of them in about a minute is ignored for `seconds`: nothing of his is read, so a
-scan costs next to nothing and learns no more.
+scan costs next to nothing and learns no more. Behind one address there may be a PBX with many people, who
+dial wrong numbers all together: who has shown to be no scanner is exempt.
 
 Memory is bounded: of the sources whose misdeeds are remembered, and of those that are ignored, the one that
 was heard of least recently is forgotten first.

@@ -697,8 +697,8 @@ class Settings(BaseModel):
             "TrustedSIPNetworks",
             kinds.NETWORKS,
             "The addresses and networks of phone systems and proxies that are never ignored, whatever they "
-            "send (see IgnoreAfter). The registrar, OutboundProxy and whoever else the gateway itself calls "
-            "or registers with need not be in it.",
+            "send (see IgnoreAfter). The registrar, OutboundProxy, whoever else the gateway itself calls "
+            "or registers with, and whoever has had a call answered by an XMPP user need not be in it.",
             default_words="none",
             new=True,
             live=True,

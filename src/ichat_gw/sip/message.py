@@ -32,6 +32,7 @@ __all__ = [
     "Response",
     "UnsafeHeader",
     "Via",
+    "is_keep_alive",
     "parse",
     "reason_phrase",
     "response_to",
@@ -44,6 +45,9 @@ MAX_HEADERS = 256
 """Header lines in a message."""
 MAX_VALUE = 8_192
 """Characters in one header value or start line, unfolded."""
+
+_LONGEST_KEEP_ALIVE = 4
+_STUN_BINDING, _STUN_COOKIE = b"\0\1", bytes.fromhex("2112a442")
 
 T = TypeVar("T")
 
@@ -228,6 +232,17 @@ _SINGLE_NAMES = """
 """
 _SINGLE = frozenset(_SINGLE_NAMES.split())
 """Headers that must not stand twice in a message, because acting on either would be a guess."""
+
+
+def is_keep_alive(data: bytes) -> bool:
+    """Whether what is no SIP is what honest peers send to keep a NAT's way open.
+
+    Nothing, line breaks (RFC 5626 section 3.5.1, RFC 3261 section 7.5), up to four zero bytes, as proxies
+    send, or a STUN binding request (RFC 5626 section 3.5.2).
+    """
+    if len(data) <= _LONGEST_KEEP_ALIVE:
+        return not data.strip(b"\r\n\0")
+    return data.startswith(_STUN_BINDING) and data[4:8] == _STUN_COOKIE
 
 
 def parse(data: bytes) -> Request | Response:

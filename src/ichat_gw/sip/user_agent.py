@@ -32,7 +32,7 @@ from ichat_gw.sip.events import (
 )
 from ichat_gw.sip.invite_client import ClientSession
 from ichat_gw.sip.invite_server import ServerSession
-from ichat_gw.sip.message import MalformedMessage, NotSip, Request, parse, stamp_via
+from ichat_gw.sip.message import MalformedMessage, NotSip, Request, is_keep_alive, parse, stamp_via
 from ichat_gw.sip.pager_client import PagerClient
 from ichat_gw.sip.pager_server import PagerServer
 from ichat_gw.sip.refer import Replaces
@@ -218,7 +218,7 @@ class UserAgent:
         try:
             message = parse(data)
         except NotSip:
-            self._core.tell(Dropped("not SIP", flow))
+            self._core.tell(Dropped("keep-alive" if is_keep_alive(data) else "not SIP", flow))
             return
         except MalformedMessage as error:
             self._refuse_malformed(error, data, flow)
