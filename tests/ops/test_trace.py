@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ichat_gw.errors import GatewayError
 from ichat_gw.ipc.messages import InitiateIChatCall
-from ichat_gw.ops.redact import forget_secrets, register_secret
+from ichat_gw.ops.redact import REDACTED, forget_secrets, register_secret
 from ichat_gw.ops.trace import (
     ENTRY_BYTES,
     CallTrace,
@@ -19,6 +20,7 @@ from ichat_gw.ops.trace import (
     TraceBook,
     TraceEntry,
     address_text,
+    entry_json,
     entry_of,
     read_trace,
     trace_json,
@@ -80,21 +82,21 @@ def test_the_oldest_that_is_over_is_forgotten_first() -> None:
 
 def test_what_is_over_makes_room_for_what_lives() -> None:
     book = TraceBook(calls=10, size=10 * ENTRY_BYTES)
-    for call in "abc":
+    for call in "abcdefg":
         book.begin(call, "", "", 0.0)
-        for _ in range(3):
+        for _ in range(2):
             book.add(call, note(""))
-        if call != "c":
+        if call in "ab":
             book.end(call, None, 1.0)
-    book.add("c", note(""))
-    book.add("c", note(""))
-    assert [journal.call for journal in book.over] == ["b"]
-    assert book.size == 8 * ENTRY_BYTES
-    for _ in range(20):
-        book.add("c", note(""))
-    journal = book.find("c")
+        if call == "f":
+            assert [journal.call for journal in book.over] == ["b"]
+            assert book.size == 10 * ENTRY_BYTES
+    assert not list(book.over)
+    book.begin("h", "", "", 0.0)
+    book.add("h", note(""))
+    journal = book.find("h")
     assert journal is not None
-    assert (len(journal.recorded), journal.left_out) == (10, 15)
+    assert (len(journal.recorded), journal.left_out) == (0, 1)
     assert book.size == 10 * ENTRY_BYTES
 
 
@@ -189,3 +191,55 @@ def test_what_is_no_trace_is_refused(shown: object) -> None:
 def test_addresses_of_both_families() -> None:
     assert address_text(("192.0.2.7", 5060)) == "192.0.2.7:5060"
     assert address_text(("2001:db8::7", 5060)) == "[2001:db8::7]:5060"
+
+
+def test_what_comes_late_for_a_call_that_had_to_make_room_is_not_counted_for_ever() -> None:
+    book = TraceBook(calls=10, size=16 * ENTRY_BYTES)
+    book.begin("a", "", "", 0.0)
+    book.add("a", note(""))
+    book.end("a", None, 1.0)
+    for number in range(14):
+        book.begin(f"live {number}", "", "", 2.0)
+        book.add(f"live {number}", note(""))
+    book.add("a", sip(b"x" * 200))
+    assert book.find("a") is None
+    assert book.size == 14 * ENTRY_BYTES
+
+
+def test_one_call_with_long_messages_leaves_room_for_the_others() -> None:
+    book = TraceBook(size=64 * ENTRY_BYTES)
+    book.begin("old", "", "", 0.0)
+    book.add("old", note(""))
+    book.end("old", None, 1.0)
+    book.begin("flood", "", "", 2.0)
+    for _ in range(100):
+        book.add("flood", sip(b"x" * ENTRY_BYTES))
+    assert book.find("old") is not None
+    assert book.size < 64 * ENTRY_BYTES
+    book.begin("next", "", "", 3.0)
+    book.add("next", note())
+    assert texts(book, "next") == ["ringing"]
+
+
+def test_a_long_message_between_the_programs_counts_as_long_as_it_is() -> None:
+    book = TraceBook()
+    book.begin("a", "", "", 0.0)
+    message = InitiateIChatCall("u" * 5_000, "v" * 5_000, "a")
+    book.add("a", Recorded(1.0, Protocol.CONNECTOR, Lane.CONNECTOR, Lane.GATEWAY, message))
+    assert book.size >= 10_000
+
+
+def test_fields_show_no_secret_and_can_be_written() -> None:
+    register_secret("geheim")
+    shown = entry_of(
+        Recorded(
+            1.0,
+            Protocol.STATE,
+            Lane.GATEWAY,
+            Lane.GATEWAY,
+            "refused",
+            fields=(("text", "it is geheim\udcff"), ("password", "x"), ("code", 5)),
+        )
+    )
+    assert shown.fields == {"text": f"it is {REDACTED}\ufffd", "password": REDACTED, "code": 5}
+    assert msgspec.json.encode(entry_json(shown))

@@ -17,12 +17,15 @@ from typing import Any, TypeAlias
 import msgspec
 
 from ichat_gw.errors import GatewayError
-from ichat_gw.ops.line import timestamp
+from ichat_gw.ops import redact
+from ichat_gw.ops.line import timestamp, whole
 from ichat_gw.ops.reading import Content, contents, fields_of, summary
 from ichat_gw.ops.verdict import Verdict, read_verdict
 
 ENTRY_BYTES = 256
 """What an entry costs beside its content, about."""
+SHARE = 4
+"""No call has more than this part of the room: who talks much must not make others be forgotten."""
 
 
 class Protocol(StrEnum):
@@ -128,12 +131,14 @@ def entry_of(recorded: Recorded) -> TraceEntry:
         recorded.source_address,
         recorded.target_address,
         recorded.transport,
-        {name: _value(value) for name, value in fields_of(recorded.content) or recorded.fields},
+        {name: _value(name, value) for name, value in fields_of(recorded.content) or recorded.fields},
     )
 
 
-def _value(value: object) -> Value:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+def _value(name: str, value: object) -> Value:
+    if redact.is_secret_name(name):
+        return redact.REDACTED
+    return value if isinstance(value, int | float | None) else redact.text(whole(str(value)))
 
 
 class CallTrace(msgspec.Struct, frozen=True):
@@ -181,8 +186,8 @@ class Journal:
         """What is known by now, to be shown. Costs about 10 us for each entry."""
         return CallTrace(
             self.call,
-            self.caller,
-            self.callee,
+            whole(self.caller),
+            whole(self.callee),
             self.began,
             self.ended,
             self.verdict,
@@ -236,12 +241,15 @@ class TraceBook:
         trace = self._live.get(call) or self._over.get(call)
         if trace is None:
             return
-        content = recorded.content
-        kind = type(content)
-        size = ENTRY_BYTES + (len(content) if kind is bytes or kind is str else 0)  # type: ignore[arg-type]
-        if len(trace.recorded) >= self._entries or self._size + size > self._size_limit:
+        size = ENTRY_BYTES + _length(recorded.content)
+        if len(trace.recorded) >= self._entries or trace.size + size > self._size_limit // SHARE:
+            trace.left_out += 1
+            return
+        if self._size + size > self._size_limit:
             self._make_room(size)
-            if len(trace.recorded) >= self._entries or self._size + size > self._size_limit:
+            if trace.ended is not None and call not in self._over:
+                return  # it was the oldest, and has made room itself
+            if self._size + size > self._size_limit:
                 trace.left_out += 1
                 return
         trace.recorded.append(recorded)
@@ -266,6 +274,13 @@ class TraceBook:
     def _forget_oldest(self) -> None:
         _, oldest = self._over.popitem(last=False)
         self._size -= oldest.size
+
+
+def _length(content: Content) -> int:
+    """About how many bytes of memory it takes."""
+    if isinstance(content, bytes | str):
+        return len(content)
+    return sum(len(value) for _, value in fields_of(content) if isinstance(value, str))
 
 
 def entry_json(entry: TraceEntry) -> dict[str, Any]:
