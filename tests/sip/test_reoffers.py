@@ -157,6 +157,28 @@ def test_a_reoffer_that_somebody_thinks_about_is_cancelled() -> None:
     ladder.hears(call, ReofferRefused(Ending(Cause.CANCELLED, 487, "Request Terminated")))
 
 
+@pytest.mark.parametrize("is_over", [False, True])
+def test_who_thinks_about_a_reoffer_may_be_heard_late(is_over: bool) -> None:
+    """What he said was lost on the way, until our INVITE had been repeated some times."""
+    ladder, phone, call = called()
+    ladder.tell(call, MOVE)
+    invite = phone.gets_request("INVITE")
+    ladder.later(10.0)
+    assert set(phone.got()) == {"INVITE"}
+    if is_over:
+        ladder.tell(call, End(Ending(Cause.HANGUP)))
+        phone.answers(phone.gets_request("BYE"), 200)
+        phone.answers(invite, 100)
+        ladder.later(32.0)
+        ladder.ends_empty(call)
+        return
+    phone.answers(invite, 100)
+    phone.answers(phone.gets_request("CANCEL"), 200)
+    phone.answers(invite, 487)
+    phone.gets("ACK")
+    ladder.hears(call, ReofferRefused(Ending(Cause.CANCELLED, 487, "Request Terminated")))
+
+
 def test_the_answer_crosses_our_cancel() -> None:
     ladder, phone, call = called()
     ladder.tell(call, MOVE)

@@ -250,6 +250,9 @@ class SessionRefresh:
             return
         elif response.status < 200:
             self._provisional = True
+            if self._carries_offer and NO_ANSWER not in self._user.waking:
+                # Heard for the first time, when all its patience was over already.
+                self._unanswered()
         elif response.status < 300:
             self._succeeded(transaction, response, self._settled())
             self.go_on()
