@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 BIN := $(dir $(PYTHON))
 
-.PHONY: check test soak bench lock docs sanitize
+.PHONY: check test cover mutate soak chaos bench fuzz lock docs sanitize
 
 check: ## format, lint, types, walls between the rooms
 	$(BIN)ruff format --check src tests bench fuzz
@@ -13,7 +13,18 @@ check: ## format, lint, types, walls between the rooms
 test: ## all tests; those marked e2e need the servers that scripts/test installs
 	$(PYTHON) -m pytest
 
-soak: ## an hour of random deaths in random calls (CHAOS_SECONDS for each XMPP server), new calls after each
+cover: ## every line and branch of the rooms without sockets, by their own tests; two minutes
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile --cov $(foreach room,addressing config call sip jabber media ipc,\
+		tests/$(room) $(if $(wildcard tests/$(room)/net),--ignore=tests/$(room)/net)) \
+		--ignore=tests/jabber/test_with_servers.py
+
+mutate: ## change the code where mistakes would be worst and see whether a test notices; ten minutes
+	$(PYTHON) scripts/mutate
+
+soak: ## 20,000 calls of every outcome with faults among them; nothing may be left, memory may not grow
+	SOAK_CALLS=$${SOAK_CALLS:-20000} SOAK_LOG=$${SOAK_LOG:-/dev/null} $(PYTHON) -m pytest tests/soak
+
+chaos: ## an hour of random deaths in random calls (CHAOS_SECONDS for each XMPP server), new calls after each
 	CHAOS_SECONDS=$${CHAOS_SECONDS:-1800} $(PYTHON) -m pytest tests/e2e/test_chaos.py
 
 bench: ## our own delay and CPU, each beside a reference measured in the same run

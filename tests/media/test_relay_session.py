@@ -416,6 +416,7 @@ def test_a_stranger_never_moves_a_party_that_has_been_heard(
 def test_a_new_session() -> None:
     session = RelaySession(number=7)
     assert (session.number, session.told_at, session.changed) == (7, 0.0, False)
+    assert [gate.kind for gate in session.gates] == [Kind.RTP, Kind.RTCP] * 2
     session.retarget(CALLER, NAMED, NAMED_RTCP, Learning.ADDRESS, 5.0)
     assert session.changed
     session.snapshot(3.5)

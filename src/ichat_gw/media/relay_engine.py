@@ -474,7 +474,8 @@ class RelayEngine:
                     text = f"nothing from the {side.value} for {self._config.media_timeout:g} s"
                     lost = MediaLost(Ending(Cause.MEDIA_TIMEOUT, text=text))
                     self._out.append(ToCall(known.handle, lost))
-            case OpenFailed(_, side):
+            case _:
+                side = reply.side
                 if known is not None and side in known.reopening:
                     self._lose(known, f"a new relay worker cannot open its ports: {reply.text}", now)
                 elif known is not None and known.opening is side:
