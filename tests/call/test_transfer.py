@@ -36,6 +36,7 @@ from ichat_gw.call.leg import (
     Rang,
     Refuse,
     Refused,
+    RefuseReoffer,
     RefuseTransfer,
     Reoffered,
     TransferAsked,
@@ -116,6 +117,19 @@ class Ladder:
     def over(self, event: BridgeEvent, *said: BridgeCommand, ending: Ending, by: Side | None) -> None:
         self.hear(event, *said, RELEASE, CallOver(ending, by))
         assert self.bridge.deadline() is None
+
+
+def test_who_proposes_other_media_before_he_has_the_place_is_told_to_try_again() -> None:
+    refused = ToCandidate(
+        RefuseReoffer(Ending(Cause.REJECTED, 491, "another change of the call is under way"))
+    )
+    ladder = Ladder().calling()
+    ladder.hear(FromCandidate(Reoffered("UPDATE while it rings")), refused)
+    ladder.hear(
+        FromCandidate(Answered("answer C")),
+        ToMedia(MediaReplace(4, CALLEE, "answer C", "c.host", answers=True)),
+    )
+    ladder.hear(FromCandidate(Reoffered("re-INVITE at once")), refused)
 
 
 @SIDES

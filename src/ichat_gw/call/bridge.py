@@ -50,6 +50,7 @@ from ichat_gw.call.leg import (
     RefuseReoffer,
     RefuseTransfer,
     Reoffer,
+    Reoffered,
     Ring,
     Sdp,
     TransferAsked,
@@ -458,8 +459,11 @@ class Bridge:
                 self._step_transfer("candidate rang")
             case Ended(ending):
                 self._step_transfer("candidate ended", ending=ending)
+            case Reoffered() if self._transfer is not None:
+                # He has no place in the call yet; once he has he may try again.
+                self._out.append(ToCandidate(RefuseReoffer(_UNDER_WAY)))
             case _:
-                pass  # he has no place in the call yet
+                pass
 
     def _step_transfer(self, what: str, sdp: Sdp | None = None, ending: Ending | None = None) -> None:
         transfer = self._transfer
