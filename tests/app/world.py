@@ -396,7 +396,7 @@ class World:
 
     def carry(self, data: bytes, source: Address, target: Address) -> None:
         """A datagram travels, perhaps; perhaps twice."""
-        first_line = data.split(b"\r\n", 1)[0].decode()
+        first_line = data.split(b"\r\n", 1)[0].decode("utf-8", "replace")
         self.wire[first_line.split()[0] if not first_line.startswith("SIP/") else first_line.split()[1]] += 1
         copies = 1 + (self.rng.random() < self.loss / 2)
         for _ in range(copies):

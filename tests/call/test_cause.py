@@ -1,6 +1,6 @@
 import pytest
 
-from ichat_gw.call.cause import Cause, Ending
+from ichat_gw.call.cause import LONGEST_TEXT, Cause, Ending
 
 
 @pytest.mark.parametrize("cause", list(Cause))
@@ -45,3 +45,11 @@ def test_a_sip_status_is_kept_where_it_can_be_passed_on(
 def test_an_ending_reads_as_a_sentence() -> None:
     assert str(Ending(Cause.BUSY)) == "the called party is busy"
     assert str(Ending.from_status(486, "Busy Here")) == "the called party is busy (SIP 486): Busy Here"
+
+
+def test_the_words_of_others_are_short_and_can_be_shown() -> None:
+    ending = Ending.from_status(486, "no\udcff\x1b[2J\r\nX: y" + "z" * 1_000)
+    assert ending.text.isprintable()
+    assert ending.text.startswith("no\ufffd")
+    assert ending.text.encode()
+    assert len(ending.text) <= LONGEST_TEXT

@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from ichat_gw.ops import api
 
@@ -25,6 +26,16 @@ def test_a_value_survives_the_wire() -> None:
     assert api.decode(api.encode(api.Calls(calls=(live_call(),))), api.Calls) == api.Calls(
         calls=(live_call(),)
     )
+
+
+def test_one_call_with_text_that_cannot_be_sent_does_not_hide_the_others() -> None:
+    odd = replace(live_call(), id="\udcff")
+    assert [
+        each.id for each in api.decode(api.encode(api.Calls(calls=(odd, live_call()))), api.Calls).calls
+    ] == [
+        "\ufffd",
+        "abc-1",
+    ]
 
 
 def test_times_are_rfc_3339_in_utc_and_unknown_is_null() -> None:

@@ -55,5 +55,10 @@ def test_a_record_comes_back_as_it_was(records: FileRecords) -> None:
 
 def test_what_cannot_be_stored_is_said(records: FileRecords) -> None:
     with pytest.raises(DatabaseError):
-        records.add([record(1), record(2, caller="\ud800")])
+        records.add([record(1), record(2, status=2**70)])
     assert records.search(Search()) == []
+
+
+def test_text_without_a_form_in_utf_8_keeps_no_record_from_being_stored(records: FileRecords) -> None:
+    records.add([record(1), record(2, caller="a\ud800")])
+    assert [each.caller for each in records.search(Search())][:1] == ["a\ufffd"]

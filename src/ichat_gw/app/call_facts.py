@@ -176,6 +176,7 @@ def _goes_to(request: MediaRequest | None) -> Side | None:
 
 _ADDRESS = re.compile(r"^c=IN IP[46] ([^\s/]+)", re.MULTILINE)
 _DIRECTION = re.compile(r"^a=(sendrecv|sendonly|recvonly|inactive)\s*$", re.MULTILINE)
+_PORT = re.compile("[0-9]{1,5}")
 _NAMED = re.compile(r"^a=rtpmap:(\d+) ([^\s]+)", re.MULTILINE)
 _STATIC = {str(codec.static): codec.rtpmap for codec in FIXED}
 _NO_SPEECH = ("telephone-event", "CN/", "tone", "RED", "red")
@@ -184,8 +185,8 @@ _NO_SPEECH = ("telephone-event", "CN/", "tone", "RED", "red")
 def glance(sdp: str, at: float) -> Said | None:
     """What the first audio section of a description says; None: it has none.
 
-    The media engine has read it with care and found it in order: here a glance will do, at a tenth of the
-    price.
+    The media engine reads it with care; here a glance will do, at a tenth of the price, but at anything: the
+    engine may have refused it.
     """
     session, *sections = sdp.replace("\r\n", "\n").split("\nm=")
     section = next((each for each in sections if each.startswith("audio ")), None)
@@ -199,7 +200,7 @@ def glance(sdp: str, at: float) -> Said | None:
     names = dict(_NAMED.findall(section))
     codecs = (names.get(each) or _STATIC.get(each, "") for each in formats)
     host = address[1] if address is not None else ""
-    nowhere = host in ("", "0.0.0.0", "::") or not port.isdecimal()
+    nowhere = host in ("", "0.0.0.0", "::") or _PORT.fullmatch(port) is None
     return Said(
         at,
         word in ("sendrecv", "sendonly"),

@@ -7,6 +7,11 @@ came with it, kept so that it can be passed on and shown as received.
 from dataclasses import dataclass
 from enum import Enum
 
+from ichat_gw.addressing.sip_uri import clean_text
+
+LONGEST_TEXT = 300
+"""Characters of the words about an end."""
+
 
 class Cause(Enum):
     """The cause of an end.
@@ -72,12 +77,18 @@ class Ending:
     """An end: its cause, the SIP status it came with (300..699, or None), and words about the case.
 
     `warning` is the code of RFC 3261 section 20.43 (300 to 399) for what is wrong with a session description.
+    The words are mostly another's (a reason phrase): at most `LONGEST_TEXT` characters are kept, and none
+    that cannot be shown, stored and sent on.
     """
 
     cause: Cause
     status: int | None = None
     text: str = ""
     warning: int | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.text) > LONGEST_TEXT or not self.text.isprintable():
+            object.__setattr__(self, "text", clean_text(self.text[:LONGEST_TEXT]))
 
     @classmethod
     def from_status(cls, status: int, text: str = "") -> "Ending":

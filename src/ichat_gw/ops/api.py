@@ -9,6 +9,7 @@ Text that came from outside (addresses, display names, reasons) is passed on as 
 escapes it.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -16,6 +17,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import msgspec
 
 from ichat_gw.errors import GatewayError
+from ichat_gw.ops.line import whole
 
 BASE = "/api/v1"
 """The beginning of every path of the API."""
@@ -495,7 +497,11 @@ class NotUnderstood(GatewayError):
 
 def encode(value: _Value) -> bytes:
     """`value` as JSON."""
-    return msgspec.json.encode(value)
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        # No text of others may keep all others from being told.
+        return whole(json.dumps(msgspec.to_builtins(value), ensure_ascii=False)).encode()
 
 
 def decode(body: bytes | str, value: type[_V]) -> _V:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from ichat_gw.ops.database import Database
+from ichat_gw.ops.line import whole
 from ichat_gw.ops.records import FIELDS, MOST_FOUND, CallRecord, Search
 
 VERSION = 1
@@ -31,7 +32,7 @@ class FileRecords:
 
     def add(self, records: Sequence[CallRecord]) -> None:
         """Keep these, all or none."""
-        self._file.write((_ADD, [msgspec.structs.astuple(record) for record in records]))
+        self._file.write((_ADD, [_row(record) for record in records]))
 
     def search(self, search: Search) -> list[CallRecord]:
         """Those that are wanted, newest first."""
@@ -55,6 +56,12 @@ class FileRecords:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _row(record: CallRecord) -> list[Any]:
+    """A record as it is stored: one that could not be would keep all that come with it from being stored."""
+    values = msgspec.structs.astuple(record)
+    return [whole(value) if isinstance(value, str) else value for value in values]
 
 
 def _where(search: Search) -> tuple[str, list[Any]]:
