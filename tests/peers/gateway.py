@@ -99,7 +99,7 @@ class GatewayProcess:
     @property
     def address(self) -> str:
         """`host:port` of its SIP port."""
-        return f"{self.settings['IPAddress'] or LOOPBACK}:{self.sip_port}"
+        return f"{self.settings.get('IPAddress') or LOOPBACK}:{self.sip_port}"
 
     def jid(self, user: str) -> str:
         """A gateway JID."""

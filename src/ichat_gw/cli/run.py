@@ -1,6 +1,7 @@
 """The gateway itself: reads the configuration, opens the log and serves until it is stopped."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -50,7 +51,19 @@ def run_gateway(arguments: Sequence[str]) -> int:
         return Exit.FAILED
     finally:
         logging.shutdown()
+        _let_go_of_terminal()
     return Exit.OK
+
+
+def _let_go_of_terminal() -> None:
+    """What cannot be written any more, because the terminal is closed, is no failure (Python: status 120)."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except ValueError:
+            pass  # closed already
 
 
 def _warn(warnings: Iterable[Problem]) -> None:
