@@ -305,6 +305,7 @@ async def test_the_clock_is_stepped_by_an_hour(tmp_path: Path) -> None:
 ADDRESS = "192.0.2.1"
 
 
+@pytest.mark.root
 @pytest.mark.skipif(not can_run_apart(), reason="needs root: a network namespace with a network card")
 def test_the_network_card_is_gone_for_a_while(tmp_path: Path) -> None:
     """With the address that SIP and media go by. Nobody has to be started again."""

@@ -17,7 +17,7 @@ CALLER = "15551234567"
 CALLER_JID_USER = CALLER[:10]
 """iChat takes ten characters at most."""
 LOST_AT_THE_EDGES = 8
-"""Packets that may still be under way when one side hangs up (160 ms, on a machine with other things to do)."""
+"""Packets that may still be under way when one side hangs up (160 ms, on a busy machine)."""
 
 
 @dataclass(frozen=True, slots=True)
