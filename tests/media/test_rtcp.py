@@ -68,6 +68,17 @@ def test_rtcp_is_rewritten_both_ways() -> None:
     )
 
 
+def test_both_parties_have_chosen_the_same_ssrc() -> None:
+    """Who speaks and whom it speaks of are told apart by their place, however their numbers collide."""
+    sends, hears = shifted(A, (5, 1_000, 1)), shifted(A, (7, 2_000, A))
+    packet = bytearray(sender_report(A, 10, report_block(A, 70_000)))
+    rewrite_rtcp(packet, sends, hears)
+    assert packet == sender_report(1, 1_010, report_block(A, 70_000 - 7))
+    reports = Reports(), Reports()
+    reports[0].read(bytearray(sender_report(A, 0, block(A, loss=64))), 1.0, heard_as(A), reports[1])
+    assert (reports[0].count, reports[0].loss, reports[1].count) == (1, 0.25, 0)
+
+
 def test_rtcp_about_keep_alives_alone() -> None:
     """There is no sender yet that the report could be about."""
     packet = bytearray(sender_report(A, 7, report_block(2, 9)) + packet_of(205, A, 2))

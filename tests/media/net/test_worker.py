@@ -103,6 +103,29 @@ def test_rtp_and_rtcp_both_ways(worker: LoopbackWorker, call: Call) -> None:
     assert 0 <= caller.silent_for < PATIENCE
 
 
+def test_both_parties_have_chosen_the_same_ssrc(worker: LoopbackWorker, call: Call) -> None:
+    """RFC 3550 section 8.2. Each hears the other as it is, also when one moves on to another SSRC."""
+    call.describe()
+
+    def said(number: int, ssrc: int) -> bytes:
+        return HEAD.pack(0x80, 0, number, 160 * number, ssrc) + bytes(160)
+
+    for number in range(3):
+        call.alice.send(said(number, 0xAAAA), call.to_alice)
+        assert call.bob.take() == (said(number, 0xAAAA), call.to_bob)
+        call.bob.send(said(number, 0xAAAA), call.to_bob)
+        assert call.alice.take() == (said(number, 0xAAAA), call.to_alice)
+    # Alice resolves it, as the RFC wants her to.
+    call.alice.send(said(900, 0xBBBB), call.to_alice)
+    heard, _ = call.bob.take()
+    assert HEAD.unpack_from(heard)[-1] == 0xAAAA
+    assert heard[12:] == bytes(160)
+    call.bob.send(said(3, 0xAAAA), call.to_bob)
+    assert call.alice.take() == (said(3, 0xAAAA), call.to_alice)
+    caller, callee = worker.counters()
+    assert (caller.received, callee.received, caller.lost, callee.lost) == (4, 4, 0, 0)
+
+
 def test_one_port_for_rtp_and_rtcp(worker: LoopbackWorker, call: Call) -> None:
     """iChat: `a=rtcp` names its RTP port. What it sends may all go to ours; what it gets comes from there."""
     worker.point(CALLER, call.alice, call.alice)
