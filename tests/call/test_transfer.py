@@ -327,7 +327,7 @@ def test_what_a_candidate_says_out_of_turn_changes_nothing() -> None:
     for event in (Rang(), Answered("x"), Refused(BUSY), Ended(HANGUP), Confirmed(), Reoffered(None)):
         ladder.hear(FromCandidate(event))
     ladder.calling()
-    for event in (Confirmed(), Reoffered(None), Info(1, "INFO", "", b"")):
+    for event in (Confirmed(), Info(1, "INFO", "", b"")):
         ladder.hear(FromCandidate(event))
 
 

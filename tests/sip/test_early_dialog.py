@@ -69,14 +69,18 @@ def test_a_new_target_before_the_answer() -> None:
 
 def test_the_offer_is_refused() -> None:
     ladder, phone, call, invite = agreed()
-    for ending, status in ((Ending(Cause.NOT_ACCEPTABLE, warning=305), 488), (Ending(Cause.TIMEOUT), 488)):
+    for ending, status in (
+        (Ending(Cause.NOT_ACCEPTABLE, warning=305), 488),
+        (Ending(Cause.TIMEOUT), 488),
+        (Ending(Cause.REJECTED, 491), 491),
+    ):
         phone.sends("UPDATE", sdp=sdp("odd"))
         ladder.tell(call, RefuseReoffer(ending))
         phone.gets(status)
     ladder.tell(call, RefuseReoffer(Ending(Cause.NOT_ACCEPTABLE)))
     ladder.tell(call, AcceptReoffer(sdp("late")))
     phone.silent()
-    ladder.hears(call, Confirmed(sdp("early")), Reoffered(sdp("odd")), Reoffered(sdp("odd")))
+    ladder.hears(call, Confirmed(sdp("early")), *[Reoffered(sdp("odd"))] * 3)
     phone.answers(invite, 200)
     ladder.hears(call, Answered(sdp("early")))
 

@@ -106,6 +106,8 @@ class EarlyDialog:
         """Refuse the offer in the UPDATE that is pending, if any."""
         if (transaction := self.take_pending()) is not None:
             status = 488 if ending.sip_status in (408, 481) else ending.sip_status
+            # RFC 3311 section 5.3: who collided with another change tries again.
+            status = 491 if ending.status == 491 else status
             extra = self._replies.warning(status, ending)
             self._answer(transaction, status, extra)
 
