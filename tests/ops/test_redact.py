@@ -88,6 +88,14 @@ def test_a_very_short_secret_is_hidden_only_alone() -> None:
             "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNf\r\nb",
             f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{REDACTED}\r\nb",
         ),
+        (
+            'Authentication-Info: rspauth="0a", nextnonce="b"\r\nX',
+            f"Authentication-Info: {REDACTED}\r\nX",
+        ),
+        ("t=0 0\r\nk=clear:geheim\r\na=x", f"t=0 0\r\nk=clear:{REDACTED}\r\na=x"),
+        ("a=key-mgmt:mikey AQAFgM\r\n", f"a=key-mgmt:mikey {REDACTED}\r\n"),
+        ("Contact: <sip:alice:geheim@192.0.2.7:5060>", f"Contact: <sip:alice:{REDACTED}@192.0.2.7:5060>"),
+        ("<sip:192.0.2.7:5060>, <sip:bob@192.0.2.8>", "<sip:192.0.2.7:5060>, <sip:bob@192.0.2.8>"),
         ("<handshake>0a1b</handshake>", f"<handshake>{REDACTED}</handshake>"),
         ("<transport ufrag='x' pwd='secret'/>", f"<transport ufrag='x' pwd={REDACTED}/>"),
         ('WWW-Authenticate: Digest nonce="1"', 'WWW-Authenticate: Digest nonce="1"'),
@@ -171,3 +179,19 @@ def test_a_message_keeps_its_length_when_its_secrets_are_overwritten() -> None:
 @given(st.binary())
 def test_what_has_no_secret_is_left_as_it_is(data: bytes) -> None:
     assert overwritten(data) == data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"<handshake" * 6_500,
+        b"sip:a:" * 10_000,
+        b" pwd='" * 10_000,
+        b"\nauthorization" + b" " * 60_000,
+        b"\na=crypto:" + b"inlin" * 13_000,
+    ],
+)
+def test_no_message_keeps_us_busy(data: bytes) -> None:
+    # Nobody looks at the clock here: what is quadratic would be found by the time that this test takes.
+    for _ in range(20):
+        assert overwritten(data) == data

@@ -16,11 +16,15 @@ _SECRET_NAME = re.compile(
 
 _IN_MESSAGES = re.compile(
     r"""
-      (?P<header>^[ \t]*(?:proxy-)?authorization[ \t]*:[ \t]*)[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*  # RFC 3261, 22
-    | (?P<ice>^a=ice-pwd:)[^\r\n]*                                                             # RFC 8839, 5.4
-    | (?P<sdes>^a=crypto:[^\r\n]*?inline:)[^\r\n]*                                             # RFC 4568, 9.1
-    | (?P<handshake><handshake[^>]*>)[^<]*                                                     # XEP-0114
-    | (?P<candidates>\spwd=)(?:'[^']*'|"[^"]*")                                                # XEP-0176
+      (?P<header>^[ \t]*(?:(?:proxy-)?authorization|authentication-info)[ \t]*:[ \t]*)
+        [^\r\n]*(?:\r?\n[ \t][^\r\n]*)*  # RFC 3261, 22
+    | (?P<uri>\bsips?:[^\s:@;?<>"]{1,100}:)[^\s:@;?<>"]{1,100}(?=@)  # RFC 3261, 19.1.1
+    | (?P<clear>^k=[a-z]+:)[^\r\n]*  # RFC 4566, 5.12
+    | (?P<mikey>^a=key-mgmt:[^\r\n ]*[ ])[^\r\n]*  # RFC 4567, 3.1
+    | (?P<ice>^a=ice-pwd:)[^\r\n]*  # RFC 8839, 5.4
+    | (?P<sdes>^a=crypto:[^\r\n]*?inline:)[^\r\n]*  # RFC 4568, 9.1
+    | (?P<handshake><handshake[^<>]*>)[^<]*  # XEP-0114
+    | (?P<candidates>\spwd=)(?:'[^']*'|"[^"]*")  # XEP-0176
     """,
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )

@@ -188,6 +188,37 @@ async def test_what_the_api_cannot_answer_is_said_in_json(scene: Scene, path: st
     assert json.loads(answer.body)["error"]
 
 
+@pytest.mark.parametrize("before", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+async def test_a_time_that_no_clock_shows_is_none(scene: Scene, before: str) -> None:
+    assert (await scene.ask(f"/records?before={before}")).status == 400
+    assert (await scene.ask(f"/api/v1/records?before={before}")).status == 400
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "PUT", "get", "TRACE", "x"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "//", "/settings", "/Settings", "//settings", "/settings/", "/metrics", "/static/page.css"),
+        *("/healthz/", "//healthz", "/Healthz", "/healthz/../settings", "/healthz\0", "/healthz/settings"),
+        *("/static/../healthz", "/api/v1/status", "/api/v1/events", "/api/v1/reload", "*", ""),
+    ],
+)
+async def test_no_way_of_writing_it_goes_round_the_password(scene: Scene, method: str, path: str) -> None:
+    answers = Answers(scene.source, Access("sesam"))
+    for authorization in ("", "Basic", f"Basic {b64encode(b'admin').decode()}", "Bearer sesam", "sesam"):
+        head = replace(HEAD, authorization=authorization, asking="1")
+        answer = answers.turned_away(Question(method, path, {}, head), 0.0)
+        assert answer is not None
+        assert answer.status == 401
+
+
+@pytest.mark.parametrize(
+    "name", ["../../config/table.py", "..", ".", "", "/etc/passwd", "page.css/", "%2e%2e/x", "page.css\0"]
+)
+async def test_no_file_but_those_of_the_page(scene: Scene, name: str) -> None:
+    assert (await scene.ask(f"/static/{name}")).status == 404
+
+
 async def test_only_reload_changes_anything_and_only_by_post(scene: Scene) -> None:
     answer = await scene.ask("/api/v1/reload")
     assert (answer.status, dict(answer.headers)["Allow"]) == (405, "POST")

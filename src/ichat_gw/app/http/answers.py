@@ -378,6 +378,9 @@ def _search_of(question: Question) -> Search:
             # A plus sign in a query means a blank.
             at = datetime.fromisoformat(before.replace(" ", "+"))
             until = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+            datetime.fromtimestamp(
+                until, UTC
+            )  # in the first and the last hours there are no such times in UTC
         except (ValueError, OverflowError):
             raise NotAnswered(400, "before is no time", "write it like 2026-11-23T10:31:07Z") from None
     if asked := query.get("limit"):
