@@ -188,6 +188,23 @@ def test_news_wait_for_the_answer_to_the_last_notify_but_the_last_word_does_not(
     phone.silent()
 
 
+def test_the_last_word_is_not_taken_back_by_news_that_nobody_answered() -> None:
+    ladder, phone, call = following()
+    phone.gets(202)
+    notify(phone, "100 Trying", "active", answer=0)
+    ladder.lose("NOTIFY")
+    ladder.later(5)
+    ladder.lose()
+    ladder.tell(call, TransferProgress(200))
+    notify(phone, "200 OK", "terminated")
+    ladder.lose("NOTIFY")
+    ladder.later(32.1)
+    ladder.lose()
+    ladder.tell(call, End(Ending(Cause.TRANSFERRED)))
+    phone.answers(phone.gets_request("BYE"), 200, tag=phone.tag)
+    ladder.ends_empty(call)
+
+
 @pytest.mark.parametrize("status", [481, 405, 500])
 def test_a_notify_that_is_refused_is_the_last(status: int) -> None:
     ladder, phone, call = following()

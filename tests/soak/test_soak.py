@@ -83,7 +83,7 @@ class Soak:
             "LogLevel": "INFO",
             "MediaRelayPortRangeMin": "33000",
             "MediaRelayPortRangeMax": "34999",
-            "TraceCalls": str(min(WARM_UP // 2, 200)),
+            "TraceCalls": str(min(WARM_UP // 2, 100)),
             "RegistrationTime": "600",
             "RegistrationRetryTime": "2",
             "IgnoreAfter": "0",

@@ -347,7 +347,7 @@ class TransactionLayer:
                     outputs.append(Asked(transaction, message, flow))
                 case Do.TIMEOUT:
                     outputs.append(TimedOut(transaction))
-                case Do.FAIL:
+                case _:  # Do.FAIL
                     outputs.append(Failed(transaction, text))
         if state is State.TERMINATED:
             outputs.append(Gone(transaction))

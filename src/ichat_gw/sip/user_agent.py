@@ -116,7 +116,7 @@ class UserAgent:
                 self._registrations.stop(aor)
             case SendPage():
                 self._send_page(event)
-            case AnswerPage():
+            case _:  # AnswerPage
                 self._pager.answer(event)
         return self._drain()
 
