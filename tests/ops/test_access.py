@@ -103,6 +103,27 @@ def test_all_sources_together_are_bounded() -> None:
     assert status(access, replace(ASKED, source="127.0.2.1"), now=0.1) == 200
 
 
+def test_strangers_do_not_keep_out_who_has_known_the_password() -> None:
+    access = Access("secret")
+    known = replace(with_password("secret"), source="10.9.9.9")
+    assert status(access, known) == 200
+    for number in range(MAX_SOURCES * 2):
+        status(access, replace(ASKED, source=f"10.0.{number >> 8}.{number & 255}"))
+    assert status(access, replace(ASKED, source="10.0.0.1")) == 429
+    assert status(access, known) == 200
+    assert len(access._sources) == MAX_SOURCES
+    assert status(access, replace(known, authorization=basic("guess"))) == 401
+    assert status(access, known) == 429, "who guesses is a stranger again"
+
+
+def test_not_even_all_who_know_the_password_are_remembered_for_ever() -> None:
+    access = Access("secret")
+    for number in range(MAX_SOURCES + 5):
+        source = replace(with_password("secret"), source=f"10.0.{number >> 8}.{number & 255}")
+        assert status(access, source, now=float(number)) == 200
+    assert len(access._sources) == MAX_SOURCES
+
+
 def test_sources_are_forgotten() -> None:
     access = Access()
     for number in range(MAX_SOURCES * 2):

@@ -194,4 +194,4 @@ def test_what_has_no_secret_is_left_as_it_is(data: bytes) -> None:
 def test_no_message_keeps_us_busy(data: bytes) -> None:
     # Nobody looks at the clock here: what is quadratic would be found by the time that this test takes.
     for _ in range(20):
-        assert overwritten(data) == data
+        assert len(overwritten(data)) == len(data)

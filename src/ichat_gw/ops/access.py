@@ -29,13 +29,14 @@ RATE = 50.0
 BURST = 100.0
 """Requests of one source at once."""
 RATE_OF_ALL, BURST_OF_ALL = 200.0, 400.0
-"""The same for all sources together: whoever is on this machine has many addresses."""
+"""The same for all strangers together: whoever is on this machine has many addresses. A source that has last
+sent the right password is none."""
 FREE_GUESSES = 4
 """Wrong passwords in a row before a source has to wait."""
 LONGEST_WAIT = 60.0
 """Seconds after a wrong password; the first wait is one second, and each is twice the last."""
 MAX_SOURCES = 1024
-"""How many sources are remembered; the one that asked longest ago is forgotten first."""
+"""How many sources are remembered; the stranger who asked longest ago is forgotten first."""
 REALM = "ichat-gw"
 
 
@@ -75,6 +76,8 @@ class _Source:
     bucket: Bucket
     wrong: int = 0
     deaf_until: float = 0.0
+    proven: bool = False
+    """The last password from there was the right one."""
 
 
 class Access:
@@ -95,7 +98,7 @@ class Access:
                 "use an IP address or localhost, or add the name to HttpHosts",
             )
         source = self._source(source_of(asked.source), now)
-        if not (source.bucket.take(now) and self._all.take(now)):
+        if not (source.bucket.take(now) and (source.proven or self._all.take(now))):
             return Denied(429, "too many requests", "ask less often", (("Retry-After", "1"),))
         return _foreign(asked) or self._unknown(asked, source, now)
 
@@ -118,7 +121,10 @@ class Access:
         if source is None:
             source = self._sources[name] = _Source(Bucket(RATE, BURST, now))
             if len(self._sources) > MAX_SOURCES:
-                self._sources.popitem(last=False)
+                # Strangers are forgotten first.
+                others = (each for each in self._sources if each != name)
+                oldest = next((each for each in others if not self._sources[each].proven), None)
+                del self._sources[oldest or next(iter(self._sources))]
         self._sources.move_to_end(name)
         return source
 
@@ -132,9 +138,9 @@ class Access:
             wait = str(int(source.deaf_until - now) + 1)
             return Denied(429, "too many wrong passwords", f"wait {wait} s", (("Retry-After", wait),))
         if hmac.compare_digest(_digest(_password_in(asked.authorization)), self._password):
-            source.wrong = 0
+            source.wrong, source.proven = 0, True
             return None
-        source.wrong += 1
+        source.wrong, source.proven = source.wrong + 1, False
         if source.wrong > FREE_GUESSES:
             source.deaf_until = now + min(LONGEST_WAIT, 2.0 ** min(source.wrong - FREE_GUESSES - 1, 16))
         return Denied(401, "the password is wrong", "HttpAuthPwd in the configuration is it", challenge)
