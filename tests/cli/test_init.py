@@ -88,6 +88,11 @@ def test_a_link_that_leads_nowhere_is_not_followed(folder: Path) -> None:
     assert not (folder / "elsewhere").exists()
 
 
+def test_a_name_that_the_system_does_not_take(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["init", *GIVEN, "--yes", "-o", "x" * 300]) == Exit.FAILED
+    assert "cannot be written: File name too long" in capsys.readouterr().err
+
+
 def test_a_folder_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["init", *GIVEN, "--yes", "-o", "no/such/file"]) == Exit.FAILED
     assert "cannot be written: No such file or directory" in capsys.readouterr().err

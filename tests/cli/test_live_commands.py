@@ -325,6 +325,17 @@ def test_trace_to_standard_output(server: ApiServer, capfdbinary: pytest.Capture
     assert capfdbinary.readouterr().out == b'{"call": "\\u009b2J\\u202e"}'
 
 
+def test_a_trace_in_a_file_is_for_its_owner_alone(server: ApiServer, tmp_path: Path) -> None:
+    server.answers["GET /calls/n-1/trace.pcap"] = 200, b"packets"
+    file = tmp_path / "call.pcap"
+    assert run_command(["trace", "n-1", "--pcap", str(file)]) == Exit.OK
+    assert file.read_bytes() == b"packets"
+    assert file.stat().st_mode & 0o777 == 0o600
+    server.answers["GET /calls/n-1/trace.pcap"] = 200, b"less"
+    assert run_command(["trace", "n-1", "--pcap", str(file)]) == Exit.OK
+    assert file.read_bytes() == b"less"
+
+
 def test_reload(server: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
     server.says(
         "POST /reload",

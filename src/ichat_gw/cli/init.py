@@ -139,7 +139,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     file = Path(arguments.output)
     lines_file = Path(arguments.server_lines) if arguments.server_lines else None
     for path in (file, lines_file):
-        if path is not None and path.exists():
+        if path is not None and os.path.lexists(path):
             raise CannotWrite(f"{path} is there already and is left alone; name another file")
     answers = answered(arguments)
     password = secrets.token_urlsafe(24)

@@ -8,8 +8,8 @@ file, the same is written as a page for the browser, as a drawing, as JSON, or a
 
 import argparse
 import json
+import os
 import sys
-from pathlib import Path
 
 from ichat_gw.cli.client import Client, NotDone, add_connection, client_of, quoted
 from ichat_gw.cli.exits import Exit
@@ -80,6 +80,9 @@ def _write(client: Client, path: str, file: str) -> None:
         sys.stdout.buffer.flush()
         return
     try:
-        Path(file).write_bytes(body)
+        # A new one is for its owner alone: it tells who called whom, and what was written.
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(body)
     except OSError as error:
         raise NotDone(f"{file} cannot be written: {error.strerror}") from error
