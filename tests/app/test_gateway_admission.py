@@ -280,6 +280,19 @@ def test_a_pbx_is_not_ignored_for_the_wrong_numbers_of_its_people_once_a_call_wa
     settle(world)
 
 
+def test_an_ichat_caller_who_was_let_in_is_heard_though_its_address_is_ignored() -> None:
+    """Behind its NAT there may be others, and its own pinhole datagrams are not SIP."""
+    world = World(limits=IGNORING)
+    for _ in range(10):
+        world.carry(b"junk", world.alice.address, GATEWAY)
+    world.run(0.1)
+    assert ignored(world) == ["127.0.1.1"]
+    world.alice.dial("5551234")
+    world.run(3.0)
+    assert world.heard_by(world.alice, Answered)
+    settle(world)
+
+
 def test_who_is_trusted_from_now_on_is_ignored_no_longer() -> None:
     world = World(limits=IGNORING)
     stranger = Flooder(world)

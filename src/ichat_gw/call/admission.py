@@ -200,7 +200,11 @@ class Admission:
 
     def ignores(self, address: str, now: float) -> bool:
         """Whether nothing new from this IP address gets even an answer."""
-        if not self.ignored or not self.ignored.contains(source_of(address), now):
+        if (
+            address in self._expected
+            or not self.ignored
+            or not self.ignored.contains(source_of(address), now)
+        ):
             return False
         # It may have become trusted since.
         return not self._trusted.contains(address)
