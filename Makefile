@@ -14,6 +14,7 @@ test: ## all tests; those marked e2e need the servers that scripts/test installs
 	$(PYTHON) -m pytest
 
 cover: ## every line and branch of the rooms without sockets, by their tests and whole calls in memory: minutes
+	@mkdir -p build/coverage
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile $(foreach room,addressing config call sip jabber media ipc,\
 		tests/$(room) $(if $(wildcard tests/$(room)/net),--ignore=tests/$(room)/net)) \
 		--ignore=tests/jabber/test_with_servers.py \
