@@ -51,6 +51,7 @@ def test_a_session_goes_on_from_its_description() -> None:
         sdp("192.0.2.1", 0),
         sdp("0.0.0.0", 5),
         sdp("192.0.2.1", 5).replace("o=peer 1 1", "o=peer x 1"),
+        sdp("192.0.2.1", 5).replace("o=peer 1 1", f"o=peer {'9' * 5_000} 1"),
     ],
 )
 def test_what_is_no_session_of_ours(text: str) -> None:

@@ -133,7 +133,7 @@ def session_of(sdp: str) -> LocalSession | None:
     if (
         audio.rtp is None
         or len(origin) != 6
-        or not all(part.isascii() and part.isdecimal() for part in origin[1:3])
+        or not all(part.isascii() and part.isdecimal() and len(part) <= 20 for part in origin[1:3])
     ):
         return None
     return LocalSession(
