@@ -23,6 +23,7 @@ from ichat_gw.sip.message import (
     Response,
     UnsafeHeader,
     Via,
+    is_keep_alive,
     parse,
     response_to,
     stamp_via,
@@ -552,3 +553,15 @@ def test_steps_grow_with_the_number_of_headers() -> None:
         return INVITE.replace(b"\r\n", b"\r\n" + b"Via: SIP/2.0/UDP a\r\nSubject: a\r\n" * times, 1)
 
     assert steps(probe(100)) <= 4 * steps(probe(25)) + 100
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\0", b"\r\n", b"\r\n\r\n", bytes(4), b"\0\1\0\0\x21\x12\xa4\x42" + bytes(12)]
+)
+def test_what_keeps_a_nat_open(data: bytes) -> None:
+    assert is_keep_alive(data)
+
+
+@pytest.mark.parametrize("data", [bytes(5), b"x", b"\r\n\r\n\r\n", b"\0\1\0\0" + bytes(16), INVITE, RESPONSE])
+def test_what_does_not(data: bytes) -> None:
+    assert not is_keep_alive(data)
