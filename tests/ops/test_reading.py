@@ -64,3 +64,7 @@ def test_a_summary_is_short() -> None:
 def test_anything_can_be_shown(content: bytes | str) -> None:
     assert "\n" not in summary(content)
     contents(content)
+
+
+def test_a_summary_can_be_written() -> None:
+    assert summary("refused: \udcff") == "refused: \ufffd"

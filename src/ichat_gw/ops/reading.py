@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from ichat_gw.ipc.messages import Message
 from ichat_gw.ops import redact, wire
+from ichat_gw.ops.line import whole
 
 Content: TypeAlias = bytes | str | Message
 """SIP as bytes; as text a stanza (it begins with `<`), a session description (with `v=`) or a sentence; or a
@@ -25,7 +26,7 @@ def summary(content: Content) -> str:
         words = _stanza_summary(content) if content.startswith("<") else content
     else:
         words = wire.manual_name(content)
-    return redact.text(" ".join(words.split())[:LONGEST_SUMMARY])
+    return redact.text(whole(" ".join(words.split())[:LONGEST_SUMMARY]))
 
 
 def contents(content: Content) -> bytes:
