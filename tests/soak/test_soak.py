@@ -40,7 +40,7 @@ LOG = os.environ.get("SOAK_LOG", os.devnull)
 LONG = 2_000
 """From so many calls on it is a long run."""
 WARM_UP = CALLS // 10
-CALLS_PER_FAULT = 500 if CALLS >= LONG else 120
+CALLS_PER_FAULT = 500 if CALLS >= LONG else 200
 """A fault is drawn once in so many calls."""
 BACK_WITHIN = 30.0
 """Seconds after which everything works again."""
