@@ -1,9 +1,9 @@
 """Anything may be killed at any moment of any call: connector, XMPP server, relay worker.
 
 However it ends, the gateway lives, nothing of the call is left on either side, no media port is lost, and
-the next call works. CHAOS_SECONDS says how long to go on with each XMPP server (`make chaos`: an hour in all),
-CHAOS_SEED repeats a run as far as processes can. How many deaths there were is printed, and appended to the
-file that CHAOS_LOG names while they happen.
+the next call works. CHAOS_SECONDS says how long to go on with each XMPP server (`make chaos`: an hour in
+all), CHAOS_SEED repeats a run as far as processes can. How many deaths there were is printed, and appended
+to the file that CHAOS_LOG names while they happen.
 """
 
 import asyncio

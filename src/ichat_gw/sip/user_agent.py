@@ -14,7 +14,6 @@ from ichat_gw.addressing.sip_grammar import InvalidSyntax
 from ichat_gw.call.leg import Place
 from ichat_gw.sip.core import Core, TransactionUser, UserAgentConfig
 from ichat_gw.sip.events import (
-    AnswerPage,
     Dropped,
     Flow,
     PageAnswered,
