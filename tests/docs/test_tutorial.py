@@ -63,6 +63,9 @@ def script() -> str:
     steps, running, said = [PROLOGUE], 0, ""
     for number, block in enumerate(b for b in blocks(PAGE) if b.language == "sh"):
         steps.append(f"echo '=== {PAGE}:{block.line}'\n")
+        if " -e " in block.text and block.text.startswith("baresip"):
+            # The reader has just written the phone's configuration; Alice's presence came long ago.
+            steps.append("sleep 3\n")
         ready = next((word for end, word in STAYS.items() if block.text.endswith(end)), None)
         if ready is None:
             steps.append(block.text)
