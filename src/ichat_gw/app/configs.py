@@ -18,6 +18,7 @@ from ichat_gw.jabber.ichat.leg import IChatConfig
 from ichat_gw.media.relay_engine import EngineConfig
 from ichat_gw.media.rtpengine.engine import RtpEngineConfig
 from ichat_gw.sip.authentication import Trust
+from ichat_gw.sip.connection_limits import StreamLimits
 from ichat_gw.sip.net.tls import TlsFiles
 from ichat_gw.sip.net.transports import TransportConfig
 from ichat_gw.sip.user_agent import UserAgentConfig
@@ -106,6 +107,9 @@ def transport_config(settings: Settings) -> TransportConfig:
         tls_port=settings.tls_port,
         tls=tls_files(settings),
         dns_servers=settings.dns_servers,
+        limits=StreamLimits(
+            connections=settings.max_connections, per_address=settings.max_connections_per_address
+        ),
     )
 
 

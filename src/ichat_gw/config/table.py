@@ -690,6 +690,29 @@ class Settings(BaseModel):
             live=True,
         ),
     ] = 20000
+    max_connections: Annotated[
+        int,
+        Row(
+            Section.ACCESS,
+            "MaxConnections",
+            kinds.whole(1, 100_000, "connections"),
+            "How many SIP connections by TCP and TLS there may be at once, both directions together; more "
+            "are closed as they come. Each takes a file descriptor. One whose first message, or one that it "
+            "has begun, is not whole within 20 seconds is closed; so is one that is silent for 15 minutes.",
+            new=True,
+        ),
+    ] = 2000
+    max_connections_per_address: Annotated[
+        int,
+        Row(
+            Section.ACCESS,
+            "MaxConnectionsPerAddress",
+            kinds.whole(1, 100_000, "connections"),
+            "How many of them one IP address may open at once. A proxy needs one, a NAT one for each phone "
+            "behind it.",
+            new=True,
+        ),
+    ] = 200
     trusted_sip_networks: Annotated[
         tuple[IPv4Network | IPv6Network, ...],
         Row(
