@@ -21,7 +21,7 @@ def free_port() -> int:
 
 def free_ports(count: int) -> int:
     """The first, an even one, of `count` ports in a row that are all free now, for UDP and for TCP."""
-    for _ in range(2):
+    for _ in range(8):
         for _ in range(500):
             first = random.randrange(_LOWEST, _LOWEST + _SHARE - count, 2)
             row = range(first, first + count)
