@@ -5,7 +5,8 @@ from pydantic import SecretStr
 from ichat_gw.addressing.translation import TranslationRule
 from ichat_gw.config.changes import changes
 from ichat_gw.config.credentials import SipCredentials
-from ichat_gw.config.table import Section, Settings
+from ichat_gw.config.row import Section
+from ichat_gw.config.table import Settings
 
 OLD = Settings(
     jabber_server="127.0.0.1",

@@ -6,6 +6,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from ichat_gw.config.credentials import SipCredentials
+from ichat_gw.config.row import Section
 from ichat_gw.config.table import BY_KEY, SETTINGS, Settings, key
 
 REQUIRED = {
@@ -27,6 +28,15 @@ def test_every_row_says_what_it_is_for() -> None:
         assert re.fullmatch(r"[A-Z].*\.", setting.row.sentence)
         assert setting.row.kind.allowed
         assert setting.default_text
+
+
+def test_every_row_stands_in_the_class_of_its_section_and_the_table_is_in_their_order() -> None:
+    sections = [
+        {s.row.section for s in SETTINGS if s.field in base.model_fields} for base in Settings.__bases__
+    ]
+    assert sections == [{section} for section in Section]
+    order = [setting.row.section for setting in SETTINGS]
+    assert order == sorted(order, key=list(Section).index)
 
 
 def test_no_name_and_no_flag_is_used_twice() -> None:

@@ -18,7 +18,8 @@ from ichat_gw.config.changes import Change, changes
 from ichat_gw.config.credentials import SipCredentials
 from ichat_gw.config.load import Loaded
 from ichat_gw.config.problem import ConfigError
-from ichat_gw.config.table import SETTINGS, Section, Settings
+from ichat_gw.config.row import Section
+from ichat_gw.config.table import SETTINGS, Settings
 from ichat_gw.errors import GatewayError
 from ichat_gw.ipc.messages import Configure
 from ichat_gw.media.engine import MediaSettings

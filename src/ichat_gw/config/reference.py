@@ -9,8 +9,9 @@ import textwrap
 from pathlib import Path
 
 from ichat_gw.config import roff
+from ichat_gw.config.row import Section
 from ichat_gw.config.source import DEFAULT_FILE
-from ichat_gw.config.table import SETTINGS, Section, Setting
+from ichat_gw.config.table import SETTINGS, Setting
 
 REFERENCE = Path("docs/reference/settings.md")
 MANUAL = Path("man/ichat-gw.config.5")

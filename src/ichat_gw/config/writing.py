@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from ichat_gw.config.reference import comment, setting_comment
-from ichat_gw.config.table import SETTINGS, Section
+from ichat_gw.config.row import Section
+from ichat_gw.config.table import SETTINGS
 
 _HEADER = """\
 # The configuration of ichat-gw, begun by `ichat-gw init`.
