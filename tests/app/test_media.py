@@ -16,7 +16,7 @@ from ichat_gw.media.engine import EngineCommand, FromWorker, MediaFor, ToCall, T
 from ichat_gw.media.relay_engine import RelayEngine
 from ichat_gw.media.rtpengine.engine import RtpEngine
 from peers.rtpengine import PrivateRtpengine
-from tests.media.test_relay_engine import sdp
+from tests.media.relaying import sdp
 
 
 def settings(**more: Any) -> Settings:

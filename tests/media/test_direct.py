@@ -36,7 +36,7 @@ from ichat_gw.media.engine import (
 )
 from ichat_gw.media.relay_engine import EngineConfig, RelayEngine
 from ichat_gw.media.relay_messages import Close, Closed, Open, Opened, PartyCounters, Started
-from tests.media.test_relay_engine import audio_lines, sdp
+from tests.media.relaying import audio_lines, sdp
 from tests.media.test_sdp import VICEROY
 
 CALLER, CALLEE = Side.CALLER, Side.CALLEE

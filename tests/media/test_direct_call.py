@@ -5,7 +5,7 @@ import pytest
 from ichat_gw.media.direct_call import agreed, plain, session_of
 from ichat_gw.media.negotiation import Direction, LocalSession, NotAcceptable, read_audio
 from ichat_gw.media.sdp import SessionDescription
-from tests.media.test_relay_engine import sdp
+from tests.media.relaying import sdp
 
 MAPPED = "a=rtpmap:96 PCMU/8000\r\na=rtpmap:97 opus/48000/2\r\n"
 

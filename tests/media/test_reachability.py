@@ -5,7 +5,7 @@ import pytest
 from ichat_gw.media.negotiation import read_audio
 from ichat_gw.media.reachability import apart, apart_from, unreachable
 from ichat_gw.media.sdp import SessionDescription
-from tests.media.test_relay_engine import sdp
+from tests.media.relaying import sdp
 
 
 def audio(host: str) -> object:

@@ -5,7 +5,7 @@ import pytest
 from ichat_gw.call.cause import Cause
 from ichat_gw.call.media import MediaCandidate, MediaReplace, Side
 from ichat_gw.media.relay_messages import Adjust, Learning, Open, Order, Retarget
-from tests.media.test_relay_engine import CALLEE, CALLER, ICHAT, PHONE, Scene, audio_lines, our_port, sdp
+from tests.media.relaying import CALLEE, CALLER, ICHAT, PHONE, Scene, audio_lines, our_port, sdp
 
 CAROL = sdp("192.0.2.30", 40_000)
 

@@ -10,49 +10,27 @@ the next one and are opened there on the same ports; those that cannot be, or no
 are lost. Calls that begin meanwhile wait, too.
 """
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from ichat_gw.call.cause import Cause, Ending
-from ichat_gw.call.media import (
-    MediaLost,
-    MediaOffer,
-    MediaPassedOn,
-    MediaReady,
-    MediaRefused,
-    MediaRelease,
-    Side,
-)
+from ichat_gw.call.cause import Cause
+from ichat_gw.call.media import Side
 from ichat_gw.clock import Timers
-from ichat_gw.errors import GatewayError
+from ichat_gw.media.calls import CallsEngine, EngineCall
 from ichat_gw.media.engine import (
     CallCounters,
     EngineCommand,
     EngineEvent,
     EngineStatus,
     FromWorker,
-    MediaFor,
-    MediaOver,
     MediaSettings,
     PartStatus,
     Statistics,
-    StatisticsAsked,
-    ToCall,
     ToWorker,
     WorkerLost,
 )
-from ichat_gw.media.exchange import (
-    Asked,
-    CannotMeet,
-    Circles,
-    Exchange,
-    Party,
-    Reach,
-    Request,
-    refusal,
-)
+from ichat_gw.media.exchange import Asked, CannotMeet, Exchange, Party
 from ichat_gw.media.negotiation import LocalSession, NotAcceptable
 from ichat_gw.media.ports import NoPortLeft, PortPool
 from ichat_gw.media.relay_messages import (
@@ -74,7 +52,6 @@ from ichat_gw.media.relay_messages import (
     WorkerReply,
 )
 from ichat_gw.media.relay_orders import adjust, retarget
-from ichat_gw.media.sdp import InvalidSdp
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,21 +86,14 @@ class _Party(Party):
     """What the worker was last told of it."""
 
 
-@dataclass(slots=True)
-class _Call:
+@dataclass(slots=True, eq=False)
+class _Call(EngineCall[_Party]):
     """The media of one call."""
 
-    handle: str
     session: int
     worker: int
-    exchange: Exchange[_Party]
-    established: bool = False
-    """Its first request has been met, so the bridge relies on it."""
-    asked: Asked | None = None
-    """What waits for ports to be opened."""
     opening: Side | None = None
-    """Whose ports those are."""
-    queue: deque[Request] = field(default_factory=deque)
+    """Whose ports are waited for."""
     reopening: set[Side] = field(default_factory=set)
     """Whose ports went down with a worker and are not yet open at the next one."""
     lost_by: str = ""
@@ -132,12 +102,6 @@ class _Call:
     """The worker has been told to open something for it."""
     snapshot: Snapshot | None = None
     """What the worker has told last, so that the next one can go on where it was."""
-    closing: bool = False
-
-    @property
-    def parties(self) -> dict[Side, _Party]:
-        """Both ends of it."""
-        return self.exchange.parties
 
     @property
     def counters(self) -> CallCounters | None:
@@ -146,28 +110,24 @@ class _Call:
         return None if last is None else CallCounters(last.caller.counters, last.callee.counters)
 
 
-class RelayEngine:
+class RelayEngine(CallsEngine[_Party, _Call]):
     """All calls' media, over the relay workers: a `MediaEngine`.
 
-    `local_address` is that of `exchange.Reach`. `rng` must not be guessable in production
-    (`random.SystemRandom`). Raises `EmptyPortRange` when the range has no port pair.
+    `local_address` and `rng` are those of `CallsEngine`. Raises `EmptyPortRange` when the range has no port
+    pair.
     """
 
     def __init__(self, config: EngineConfig, local_address: Callable[[str], str], rng: Random) -> None:
+        super().__init__(local_address, rng, config.filtered, config.media_timeout)
         self._config = config
-        self._reach = Reach(local_address)
-        self._rng = rng
         self._ports = PortPool(config.first_port, config.last_port, rng, rest=config.port_rest)
-        self._calls: dict[str, _Call] = {}
         self._sessions: dict[int, _Call] = {}
-        self._circles: Circles[_Party] = Circles()
         self._queries: dict[int, tuple[str, int]] = {}
         self._last_session = 0
         self._ready: dict[int, Started] = {}
         self._busy = [0] * config.workers
         """How many sessions each worker has."""
         self._timers: Timers[int] = Timers()
-        self._out: list[EngineCommand] = []
 
     @property
     def open_sessions(self) -> int:
@@ -195,39 +155,12 @@ class RelayEngine:
                 parts.append(PartStatus(name, True, calls, started.loop, started.process))
         return EngineStatus("builtin", tuple(parts), self._ports.in_use)
 
-    def receive(self, event: EngineEvent, now: float) -> list[EngineCommand]:
-        """Hear one event; say what is to be done about it."""
-        match event:
-            case MediaFor(handle, request):
-                if isinstance(request, MediaRelease):
-                    self._release(handle, now)
-                else:
-                    self._request(handle, request, now)
-            case StatisticsAsked(handle, query):
-                self._ask_statistics(handle, query)
-            case FromWorker(reply, worker):
-                self._worker_said(worker, reply, now)
-            case WorkerLost(text, worker):
-                self._worker_lost(worker, text, now)
-            case MediaSettings():
-                self._reconfigure(event)
-            case _:
-                pass  # from an rtpengine that is not ours
-        out, self._out = self._out, []
-        return out
-
     def _reconfigure(self, settings: MediaSettings) -> None:
-        """Go by other settings from the next description on."""
+        super()._reconfigure(settings)
         first, last = settings.first_port, settings.last_port
         if (first, last) != (self._config.first_port, self._config.last_port):
             self._ports.resize(first, last)
-        self._config = replace(
-            self._config,
-            first_port=first,
-            last_port=last,
-            filtered=settings.filtered,
-            media_timeout=settings.media_timeout,
-        )
+        self._config = replace(self._config, first_port=first, last_port=last)
 
     def deadline(self) -> float | None:
         """When the worker has taken too long over something."""
@@ -244,29 +177,11 @@ class RelayEngine:
             else:
                 silent = CannotMeet(Cause.MEDIA_FAILED, "the relay worker does not answer")
                 self._cannot_open(call, silent, now)
-        out, self._out = self._out, []
-        return out
+        return self._commands()
 
     # --- requests -----------------------------------------------------------------------------------------
 
-    def _request(self, handle: str, request: Request | MediaPassedOn, now: float) -> None:
-        call = self._calls.get(handle)
-        try:
-            if isinstance(request, MediaPassedOn):
-                raise CannotMeet(Cause.MEDIA_FAILED, "nothing was to be passed on")
-            if call is None:
-                if not isinstance(request, MediaOffer):
-                    raise CannotMeet(Cause.MEDIA_FAILED, "no media is reserved for this call")
-                call = self._reserve(handle, now)
-            elif isinstance(request, MediaOffer) and call.parties[request.side.other].audio is not None:
-                raise CannotMeet(Cause.MEDIA_FAILED, "the offer for this call has been answered")
-        except CannotMeet as error:
-            self._out.append(ToCall(handle, refusal(request, error)))
-            return
-        call.queue.append(request)
-        self._advance(call, now)
-
-    def _reserve(self, handle: str, now: float) -> _Call:
+    def _begin(self, handle: str, now: float) -> _Call:
         """A new call with a port pair for each party."""
         taken: list[int] = []
         try:
@@ -278,51 +193,31 @@ class RelayEngine:
             raise CannotMeet(Cause.NO_RESOURCES, str(error)) from error
         self._last_session += 1
         parties = {side: _Party(port=port) for side, port in zip(Side, taken, strict=True)}
-        exchange = Exchange(parties, self._rng, self._reaches, self._config.filtered)
+        exchange = Exchange(parties, self._rng, self._reaches, self._filtered)
         # One that lives rather than one that is being started, then the one with the fewest calls.
         worker = min(
             range(self._config.workers), key=lambda each: (each not in self._ready, self._busy[each], each)
         )
         self._busy[worker] += 1
-        call = _Call(handle, self._last_session, worker, exchange)
+        call = _Call(handle, exchange, self._last_session, worker)
         self._calls[handle] = self._sessions[call.session] = call
         return call
 
     def _reaches(self, address: str, towards: str) -> bool:
         return self._reach.choose(towards, None) == address
 
-    def _advance(self, call: _Call, now: float) -> None:
-        """Meet what is asked of `call`, until something must be waited for."""
-        while call.queue and call.asked is None and not call.closing:
-            request = call.queue.popleft()
-            try:
-                asked = call.exchange.read(request)
-                self._circles.check(call.exchange, asked)
-                side = call.exchange.wants_ports(asked)
-                if side is None:
-                    self._meet(call, asked)
-                else:
-                    self._open_for(call, side, asked, now)
-            except (CannotMeet, InvalidSdp, NotAcceptable) as error:
-                self._fail(call, request, error, now)
-
-    def _meet(self, call: _Call, asked: Asked) -> None:
-        """Everything is there: negotiate, tell the worker, reply."""
-        met = call.exchange.meet(asked)
-        self._point(call, met.moved)
-        call.established = True
-        self._out.append(ToCall(call.handle, MediaReady(asked.request.request, met.sdp)))
+    def _start(self, call: _Call, asked: Asked, wanted: Side | None, now: float) -> None:
+        if wanted is None:
+            self._meet(call, asked)
+        else:
+            self._open_for(call, wanted, asked, now)
 
     # --- ports --------------------------------------------------------------------------------------------
 
     def _open_for(self, call: _Call, side: Side, asked: Asked, now: float) -> None:
         """Open the ports of the party that is to get our description."""
-        party = call.parties[side]
         address = self._reach.choose(asked.towards, call.exchange.audio_of(side, asked))
-        if party.local is not None:
-            self._circles.remove((party.local.address, party.port))
-        call.exchange.give_ports(side, address, party.port)
-        self._circles.add((address, party.port), call.exchange, side)
+        self._give_ports(call, side, address, call.parties[side].port)
         self._timers.set(call.session, now + self._config.patience)
         call.asked, call.opening = asked, side
         self._open(call, side)
@@ -348,10 +243,8 @@ class RelayEngine:
     def _cannot_open(self, call: _Call, error: CannotMeet, now: float) -> None:
         """The ports that a request waits for will not be there; a later request may try again."""
         assert call.opening is not None
-        party = call.parties[call.opening]
-        assert party.local is not None
-        self._circles.remove((party.local.address, party.port))
-        party.local = None
+        self._drop_ports(call, call.opening)
+        call.parties[call.opening].local = None
         asked = self._stop_waiting(call)
         self._fail(call, asked.request, error, now)
         self._advance(call, now)
@@ -377,7 +270,7 @@ class RelayEngine:
         except NoPortLeft as error:
             self._cannot_open(call, CannotMeet(Cause.NO_RESOURCES, f"{text}; {error}"), now)
             return
-        self._circles.remove((address, party.port))
+        self._drop_ports(call, failed.side)
         self._ports.set_aside(party.port, now)
         party.port = port
         party.local = LocalSession(party.local.id, address, port)
@@ -397,7 +290,7 @@ class RelayEngine:
                 self._order(call, order)
         for side in Side:
             party, partner = call.parties[side], call.parties[side.other]
-            adjusted = adjust(call.session, side, party, partner, self._config.media_timeout)
+            adjusted = adjust(call.session, side, party, partner, self._media_timeout)
             if adjusted is not None and adjusted != (party.adjusted or Adjust(call.session, side, True)):
                 party.adjusted = adjusted
                 self._order(call, adjusted)
@@ -409,17 +302,8 @@ class RelayEngine:
 
     # --- the end, and failures ----------------------------------------------------------------------------
 
-    def _release(self, handle: str, now: float) -> None:
-        call = self._calls.get(handle)
-        if call is not None:
-            self._close(call, now)
-
-    def _close(self, call: _Call, now: float) -> None:
-        """The bridge has no more to do with this call."""
-        del self._calls[call.handle]
-        call.closing = True
-        call.asked = call.opening = None
-        call.queue.clear()
+    def _end(self, call: _Call, now: float) -> None:
+        call.opening = None
         call.reopening = set()  # what a new worker says of its ports does not matter any more
         if call.worker in self._ready and call.ordered:
             self._timers.set(call.session, now + self._config.patience)
@@ -433,18 +317,19 @@ class RelayEngine:
         del self._sessions[call.session]
         self._busy[call.worker] -= 1
         for party in call.parties.values():
-            if party.local is not None:
-                self._circles.remove((party.local.address, party.port))
             self._ports.give_back(party.port, now, used=call.ordered)
-        self._out.append(MediaOver(call.handle, counters or call.counters))
-
-    def _fail(self, call: _Call, request: Request, error: GatewayError, now: float) -> None:
-        """What is asked of `call` cannot be met. Nobody relies on a call whose offer was refused."""
-        self._out.append(ToCall(call.handle, refusal(request, error)))
-        if not call.established:
-            self._close(call, now)
+        self._over(call, counters or call.counters)
 
     # --- the worker ---------------------------------------------------------------------------------------
+
+    def _hear(self, event: EngineEvent, now: float) -> None:
+        match event:
+            case FromWorker(reply, worker):
+                self._worker_said(worker, reply, now)
+            case WorkerLost(text, worker):
+                self._worker_lost(worker, text, now)
+            case _:
+                pass  # from an rtpengine that is not ours
 
     def _worker_said(self, worker: int, reply: WorkerReply, now: float) -> None:
         if isinstance(reply, Started):
@@ -471,9 +356,7 @@ class RelayEngine:
                     self._opened(known, now)
             case Silent(_, side):
                 if known is not None and not known.closing:
-                    text = f"nothing from the {side.value} for {self._config.media_timeout:g} s"
-                    lost = MediaLost(Ending(Cause.MEDIA_TIMEOUT, text=text))
-                    self._out.append(ToCall(known.handle, lost))
+                    self._say_silent(known, side)
             case _:
                 side = reply.side
                 if known is not None and side in known.reopening:
@@ -518,16 +401,7 @@ class RelayEngine:
         elif not call.reopening:
             self._timers.clear(call.session)
 
-    def _lose(self, call: _Call, text: str, now: float) -> None:
-        """The media of `call` is gone for good."""
-        lost = Ending(Cause.MEDIA_FAILED, text=text)
-        waiting = [*([call.asked.request] if call.asked is not None else []), *call.queue]
-        for request in waiting:
-            self._out.append(ToCall(call.handle, MediaRefused(request.request, lost)))
-        self._out.append(ToCall(call.handle, MediaLost(lost)))
-        self._close(call, now)
-
-    def _ask_statistics(self, handle: str, query: int) -> None:
+    def _ask_statistics(self, handle: str, query: int, now: float) -> None:
         call = self._calls.get(handle)
         if call is None or call.worker not in self._ready:
             self._out.append(Statistics(handle, query, None))

@@ -26,6 +26,7 @@ from ichat_gw.media.relay_messages import (
     read_reply,
 )
 
+CALLER, CALLEE = Side.CALLER, Side.CALLEE
 PATIENCE = 5.0
 """Seconds until a test gives up waiting for what should come at once."""
 
@@ -196,3 +197,23 @@ class LoopbackWorker:
         rtcp_at = control.address if isinstance(control, Party) else control
         self.order(Retarget(session, side, rtp_at, rtcp_at, learning, window))
         self.counters(session)
+
+
+class Call:
+    """A call with both parties described, their RTP and RTCP sockets, and a stranger."""
+
+    def __init__(self, worker: LoopbackWorker, caller: str = "127.0.0.1", callee: str = "127.0.0.1") -> None:
+        self.worker = worker
+        self.alice, self.alice_rtcp = Party(caller), Party(caller)
+        self.bob, self.bob_rtcp = Party(callee), Party(callee)
+        self.mallory = Party(caller)
+        self.to_alice = worker.open(CALLER, caller)
+        self.to_bob = worker.open(CALLEE, callee)
+
+    def describe(self) -> None:
+        self.worker.point(CALLER, self.alice, self.alice_rtcp)
+        self.worker.point(CALLEE, self.bob, self.bob_rtcp)
+
+    def close(self) -> None:
+        for party in (self.alice, self.alice_rtcp, self.bob, self.bob_rtcp, self.mallory):
+            party.close()

@@ -5,7 +5,7 @@ import pytest
 from ichat_gw.media.negotiation import Audio, read_audio
 from ichat_gw.media.rtpengine.descriptions import address_in, description, nowhere
 from ichat_gw.media.sdp import InvalidSdp, SessionDescription
-from tests.media.test_relay_engine import sdp
+from tests.media.relaying import sdp
 from tests.media.test_sdp import VICEROY
 
 

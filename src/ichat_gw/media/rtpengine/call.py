@@ -1,13 +1,13 @@
 """One call at an rtpengine: where its parties are, what rtpengine has been told of that, and who talks."""
 
-from collections import deque
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ichat_gw.call.media import MediaOffer, Side
+from ichat_gw.media.calls import EngineCall
 from ichat_gw.media.engine import CallCounters
-from ichat_gw.media.exchange import Asked, Exchange, Party, Request
+from ichat_gw.media.exchange import Asked, Party
 from ichat_gw.media.negotiation import Address, Audio, Direction, both_talk
 from ichat_gw.media.relay_messages import Learning
 from ichat_gw.media.relay_session import learning_for
@@ -32,21 +32,14 @@ class NgParty(Party):
 
 
 @dataclass(slots=True, eq=False)
-class NgCall:
+class NgCall(EngineCall[NgParty]):
     """The media of one call."""
 
-    handle: str
     id: str
     """Its name at rtpengine."""
     node: int
-    exchange: Exchange[NgParty]
-    established: bool = False
-    """Its first request has been met, so the bridge relies on it."""
-    queue: deque[Request] = field(default_factory=deque)
-    asked: Asked | None = None
-    """What is being met."""
     wanted: Side | None = None
-    """Who gets ports by that."""
+    """Who gets ports by what is asked."""
     families: dict[Side, str] = field(default_factory=dict)
     """Whether each party is given an IPv4 or an IPv6 address (`IP4`, `IP6`)."""
     telling: dict[Side, Audio | None] | None = None
@@ -59,12 +52,6 @@ class NgCall:
     """Who is played silence, because nothing comes from its partner."""
     talking_since: float | None = None
     """When both parties began to talk; None: one is on hold, or not described."""
-    closing: bool = False
-
-    @property
-    def parties(self) -> dict[Side, NgParty]:
-        """Both ends of it."""
-        return self.exchange.parties
 
     @property
     def has_ports(self) -> bool:

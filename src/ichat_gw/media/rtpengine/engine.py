@@ -19,47 +19,26 @@ seconds for it; then they are lost, as are those that it has forgotten when it i
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
-from ichat_gw.call.cause import Cause, Ending
-from ichat_gw.call.media import (
-    MediaLost,
-    MediaOffer,
-    MediaPassedOn,
-    MediaReady,
-    MediaRefused,
-    MediaRelease,
-    Side,
-)
+from ichat_gw.call.cause import Cause
+from ichat_gw.call.media import Side
 from ichat_gw.clock import Timers
-from ichat_gw.errors import GatewayError
+from ichat_gw.media.calls import CallsEngine
 from ichat_gw.media.engine import (
     CallCounters,
     EngineCommand,
     EngineEvent,
     EngineStatus,
     FromNode,
-    MediaFor,
-    MediaOver,
-    MediaSettings,
     NodeUnreachable,
     PartChanged,
     PartStatus,
     Statistics,
-    StatisticsAsked,
-    ToCall,
     ToNode,
 )
-from ichat_gw.media.exchange import (
-    Asked,
-    CannotMeet,
-    Circles,
-    Exchange,
-    Reach,
-    Request,
-    refusal,
-)
+from ichat_gw.media.exchange import Asked, CannotMeet, Exchange
 from ichat_gw.media.negotiation import NotAcceptable
 from ichat_gw.media.rtpengine import ng
 from ichat_gw.media.rtpengine.call import Delete, Fill, Look, NgCall, NgParty, Ping, Query, Told, What
@@ -89,31 +68,26 @@ class RtpEngineConfig:
     """MediaTimeout: how long a party that is not on hold may send nothing; 0: for ever."""
 
 
-class RtpEngine:
+class RtpEngine(CallsEngine[NgParty, NgCall]):
     """All calls' media, over one rtpengine or several.
 
-    `local_address` is that of `exchange.Reach`: only the family of what it gives counts, for an rtpengine is
-    expected where we are or beside us. `rng` must not be guessable in production (`random.SystemRandom`).
+    `local_address` and `rng` are those of `CallsEngine`: only the family of the address counts, for an
+    rtpengine is expected where we are or beside us.
     """
 
     def __init__(self, config: RtpEngineConfig, local_address: Callable[[str], str], rng: Random) -> None:
-        self._config = config
-        self._reach = Reach(local_address)
-        self._rng = rng
+        super().__init__(local_address, rng, config.filtered, config.media_timeout)
         self._prefix = f"{rng.getrandbits(48):012x}"
         self._nodes = Nodes(config.addresses)
-        self._calls: dict[str, NgCall] = {}
         self._open: set[NgCall] = set()
-        self._circles: Circles[NgParty] = Circles()
         self._last_session = 0
-        self._out: list[EngineCommand] = []
         self._transactions: Transactions[What] = Transactions(self._send, rng)
         self._looks: Timers[NgCall] = Timers()
 
     @property
     def _look_every(self) -> float:
         """Seconds between two looks at the counters of a call."""
-        timeout = self._config.media_timeout
+        timeout = self._media_timeout
         return min(LONGEST_LOOK, max(0.5, timeout / 4)) if timeout else LONGEST_LOOK
 
     @property
@@ -137,30 +111,6 @@ class RtpEngine:
         parts = tuple(PartStatus(node.name, node.life is Life.UP, node.calls) for node in nodes)
         return EngineStatus("rtpengine", parts, self.ports_in_use)
 
-    def receive(self, event: EngineEvent, now: float) -> list[EngineCommand]:
-        """Hear one event; say what is to be done about it."""
-        match event:
-            case MediaFor(handle, request):
-                if isinstance(request, MediaRelease):
-                    self._release(handle, now)
-                else:
-                    self._request(handle, request, now)
-            case StatisticsAsked(handle, query):
-                self._ask_statistics(handle, query, now)
-            case FromNode(data, node):
-                self._node_said(node, data, now)
-            case NodeUnreachable(text, node):
-                self._node_lost(node, text, now)
-            case MediaSettings():
-                self._reconfigure(event)
-            case _:
-                pass  # from a relay worker that is not ours
-        return self._commands()
-
-    def _reconfigure(self, settings: MediaSettings) -> None:
-        """Go by other settings: the codecs for new calls, the timeout for all."""
-        self._config = replace(self._config, filtered=settings.filtered, media_timeout=settings.media_timeout)
-
     def deadline(self) -> float | None:
         """When it is time to ask again, or to give up."""
         times = (self._looks.deadline(), self._nodes.deadline(), self._transactions.deadline())
@@ -179,31 +129,10 @@ class RtpEngine:
             self._lose_calls(node, now)
         return self._commands()
 
-    def _commands(self) -> list[EngineCommand]:
-        out, self._out = self._out, []
-        return out
-
     def _send(self, data: bytes, node: int) -> None:
         self._out.append(ToNode(data, node))
 
     # --- requests -----------------------------------------------------------------------------------------
-
-    def _request(self, handle: str, request: Request | MediaPassedOn, now: float) -> None:
-        call = self._calls.get(handle)
-        try:
-            if isinstance(request, MediaPassedOn):
-                raise CannotMeet(Cause.MEDIA_FAILED, "nothing was to be passed on")
-            if call is None:
-                if not isinstance(request, MediaOffer):
-                    raise CannotMeet(Cause.MEDIA_FAILED, "no media is reserved for this call")
-                call = self._begin(handle, now)
-            elif isinstance(request, MediaOffer) and call.parties[request.side.other].audio is not None:
-                raise CannotMeet(Cause.MEDIA_FAILED, "the offer for this call has been answered")
-        except CannotMeet as error:
-            self._out.append(ToCall(handle, refusal(request, error)))
-            return
-        call.queue.append(request)
-        self._advance(call, now)
 
     def _begin(self, handle: str, now: float) -> NgCall:
         """A new call at the rtpengine that has least to do."""
@@ -212,8 +141,8 @@ class RtpEngine:
             raise CannotMeet(Cause.NO_RESOURCES, f"no rtpengine answers, of {self._nodes}")
         self._last_session += 1
         parties = {side: NgParty() for side in Side}
-        exchange = Exchange(parties, self._rng, self._reaches, self._config.filtered)
-        call = NgCall(handle, f"{self._prefix}-{self._last_session}", node, exchange)
+        exchange = Exchange(parties, self._rng, self._reaches, self._filtered)
+        call = NgCall(handle, exchange, f"{self._prefix}-{self._last_session}", node)
         self._calls[handle] = call
         self._open.add(call)
         self._nodes[node].calls += 1
@@ -222,27 +151,16 @@ class RtpEngine:
     def _reaches(self, address: str, towards: str) -> bool:
         return address_type(self._reach.choose(towards, None)) == address_type(address)
 
-    def _advance(self, call: NgCall, now: float) -> None:
-        """Meet what is asked of `call`, until something must be waited for."""
-        while call.queue and call.telling is None and not call.closing:
-            request = call.queue.popleft()
-            try:
-                asked = call.exchange.read(request)
-                self._circles.check(call.exchange, asked)
-                wanted = call.exchange.wants_ports(asked)
-                if wanted is None and asked.audio is None:
-                    self._meet(call, asked)
-                else:
-                    call.choose_families(asked, wanted, self._reach.choose)
-                    call.asked, call.wanted = asked, wanted
-                    self._tell(call, now)
-            except (CannotMeet, InvalidSdp, NotAcceptable) as error:
-                self._fail(call, request, error, now)
+    def _start(self, call: NgCall, asked: Asked, wanted: Side | None, now: float) -> None:
+        if wanted is None and asked.audio is None:
+            self._meet(call, asked)
+        else:
+            call.choose_families(asked, wanted, self._reach.choose)
+            call.asked, call.wanted = asked, wanted
+            self._tell(call, now)
 
-    def _meet(self, call: NgCall, asked: Asked) -> None:
-        met = call.exchange.meet(asked)
-        call.established = True
-        self._out.append(ToCall(call.handle, MediaReady(asked.request.request, met.sdp)))
+    def _point(self, call: NgCall, moved: tuple[Side, ...]) -> None:
+        """Rtpengine has been told before."""
 
     # --- telling rtpengine --------------------------------------------------------------------------------
 
@@ -273,17 +191,18 @@ class RtpEngine:
     def _all_told(self, call: NgCall, now: float) -> None:
         """Both parties are where they are to be: the request that wanted it is met."""
         telling, call.telling = call.telling, None
-        asked, call.asked = call.asked, None
-        assert telling is not None
-        assert asked is not None
         if call.closing:
             self._delete(call, now)
             return
         if not call.keeps_its_ports:
-            self._lose(call, f"{self._nodes[call.node].name} has forgotten the call", now, asked)
+            self._lose(call, f"{self._nodes[call.node].name} has forgotten the call", now)
             return
+        asked, call.asked = call.asked, None
+        assert telling is not None
+        assert asked is not None
         if call.wanted is not None:
-            self._give_ports(call, call.wanted)
+            self._give_ports(call, call.wanted, *call.given[call.wanted])
+            call.parties[call.wanted].opened = True
         call.told(telling, now)
         if call.talking_since is not None:
             self._fill(call, set(Side), now)  # lest one hears both silence and its partner
@@ -295,23 +214,15 @@ class RtpEngine:
             self._looks.set(call, now + LOOK_AFTER)
         self._advance(call, now)
 
-    def _give_ports(self, call: NgCall, side: Side) -> None:
-        party, address = call.parties[side], call.given[side]
-        if party.local is not None:
-            self._circles.remove((party.local.address, party.local.port))
-        call.exchange.give_ports(side, *address)
-        party.opened = True
-        self._circles.add(address, call.exchange, side)
-
     def _not_told(self, call: NgCall, reply: ng.Reply, now: float) -> None:
         """It refuses. Another may have room for a call that nobody has been told a port of."""
         name = self._nodes[call.node].name
         if reply.is_unknown_call and call.has_ports:
-            asked, call.asked, call.telling = call.asked, None, None
+            call.telling = None
             if call.closing:
                 self._forget(call, None)
             else:
-                self._lose(call, f"{name} has forgotten the call", now, asked)
+                self._lose(call, f"{name} has forgotten the call", now)
             return
         if reply.is_full:
             self._nodes.full(call.node, now)
@@ -348,16 +259,7 @@ class RtpEngine:
 
     # --- the end, and failures ----------------------------------------------------------------------------
 
-    def _release(self, handle: str, now: float) -> None:
-        call = self._calls.get(handle)
-        if call is not None:
-            self._close(call, now)
-
-    def _close(self, call: NgCall, now: float) -> None:
-        """The bridge has no more to do with this call."""
-        del self._calls[call.handle]
-        call.closing = True
-        call.queue.clear()
+    def _end(self, call: NgCall, now: float) -> None:
         self._looks.clear(call)
         # An offer that is still under way would open again what is deleted before it arrives.
         if call.telling is None:
@@ -370,28 +272,18 @@ class RtpEngine:
         """Nothing of this call is open any more."""
         self._open.discard(call)
         self._nodes[call.node].calls -= 1
-        for party in call.parties.values():
-            if party.local is not None:
-                self._circles.remove((party.local.address, party.local.port))
-        self._out.append(MediaOver(call.handle, counters))
-
-    def _fail(self, call: NgCall, request: Request, error: GatewayError, now: float) -> None:
-        """What is asked of `call` cannot be met. Nobody relies on a call whose offer was refused."""
-        self._out.append(ToCall(call.handle, refusal(request, error)))
-        if not call.established:
-            self._close(call, now)
-
-    def _lose(self, call: NgCall, text: str, now: float, asked: Asked | None = None) -> None:
-        """The media of `call` is gone for good."""
-        lost = Ending(Cause.MEDIA_FAILED, text=text)
-        asked = asked or call.asked
-        waiting = [*([asked.request] if asked is not None else []), *call.queue]
-        for request in waiting:
-            self._out.append(ToCall(call.handle, MediaRefused(request.request, lost)))
-        self._out.append(ToCall(call.handle, MediaLost(lost)))
-        self._close(call, now)
+        self._over(call, counters)
 
     # --- the rtpengines -----------------------------------------------------------------------------------
+
+    def _hear(self, event: EngineEvent, now: float) -> None:
+        match event:
+            case FromNode(data, node):
+                self._node_said(node, data, now)
+            case NodeUnreachable(text, node):
+                self._node_lost(node, text, now)
+            case _:
+                pass  # from a relay worker that is not ours
 
     def _node_said(self, node: int, data: bytes, now: float) -> None:
         try:
@@ -477,10 +369,8 @@ class RtpEngine:
         counters = counters_in(reply, dict.fromkeys(Side))
         if counters is not None:
             self._fill(call, call.note(counters, now), now)
-            timeout = self._config.media_timeout
-            if (side := call.silent(timeout, now)) is not None:
-                ending = Ending(Cause.MEDIA_TIMEOUT, text=f"nothing from the {side.value} for {timeout:g} s")
-                self._out.append(ToCall(call.handle, MediaLost(ending)))
+            if (side := call.silent(self._media_timeout, now)) is not None:
+                self._say_silent(call, side)
                 call.talking_since = None
         often = min(LOOK_OFTEN, self._look_every)
         self._looks.set(call, now + (often if call.needs_attention else self._look_every))
