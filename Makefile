@@ -24,10 +24,10 @@ mutate: ## change the code where mistakes would be worst and see whether a test 
 	$(PYTHON) scripts/mutate
 
 soak: ## 20,000 calls of every outcome with faults among them; nothing may be left, memory may not grow
-	SOAK_CALLS=$${SOAK_CALLS:-20000} SOAK_LOG=$${SOAK_LOG:-/dev/null} $(PYTHON) -m pytest tests/soak
+	SOAK_CALLS=$${SOAK_CALLS:-20000} SOAK_LOG=$${SOAK_LOG:-/dev/null} $(PYTHON) -m pytest -o timeout=0 tests/soak
 
 chaos: ## an hour of random deaths in random calls (CHAOS_SECONDS for each XMPP server), new calls after each
-	CHAOS_SECONDS=$${CHAOS_SECONDS:-1800} $(PYTHON) -m pytest tests/e2e/test_chaos.py
+	CHAOS_SECONDS=$${CHAOS_SECONDS:-1800} $(PYTHON) -m pytest -o timeout=0 tests/e2e/test_chaos.py
 
 bench: ## our own delay and CPU, each beside a reference measured in the same run
 	PYTHONPATH=tests $(PYTHON) -m bench

@@ -144,6 +144,7 @@ async def test_a_gateway_whose_terminal_is_closed(tmp_path: Path, nohup: bool) -
     words = [*(["nohup"] if nohup else []), str(EXECUTABLE)]
     process, terminal = pty.fork()
     if not process:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where these tests themselves run under nohup
         os.chdir(tmp_path)
         os.execvp(words[0], words)
     log = tmp_path / "ichat-gw.log"
@@ -151,11 +152,14 @@ async def test_a_gateway_whose_terminal_is_closed(tmp_path: Path, nohup: bool) -
         assert await becomes_true(lambda: log.exists() and "relay started" in log.read_text())
         os.close(terminal)
         assert await becomes_true(lambda: ("reloaded" if nohup else "stopped") in log.read_text())
-    finally:
         if nohup:
             os.kill(process, signal.SIGTERM)
-        _, status = await asyncio.to_thread(os.waitpid, process, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+        _, status = await asyncio.wait_for(asyncio.to_thread(os.waitpid, process, 0), 20.0)
+        assert os.waitstatus_to_exitcode(status) == 0
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+        raise
 
 
 # --- while calls are made ---------------------------------------------------------------------------------

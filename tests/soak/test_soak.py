@@ -71,8 +71,8 @@ class Soak:
         self.otherwise: list[Planned] = []
         """Calls that ended otherwise than planned, far from any fault."""
         self.faults: Counter[str] = Counter()
-        self.used: dict[int, list[float]] = {}
-        """Bytes of memory that are ours alone, by tenth of the run."""
+        self.used: dict[int, list[Counter[str]]] = {}
+        """Bytes of memory that are ours alone, by tenth of the run and by program."""
         self._troubled_until = 0.0
         self._begun: dict[int, float] = {}
         self.prosody = PrivateProsody(folder / "prosody")
@@ -240,16 +240,29 @@ class Soak:
     # --- what is there ------------------------------------------------------------------------------------
 
     def measure(self, tenth: int) -> None:
-        """Note how much memory our processes take together."""
-        total = 0
-        for process in (psutil.Process(self.gateway.program.pid), *self.gateway.children()):
-            with suppress(psutil.Error):
-                total += process.memory_full_info().uss
-        self.used.setdefault(tenth, []).append(total)
+        """Note how much memory each of our programs takes."""
+        programs = {
+            "gateway": [psutil.Process(self.gateway.program.pid)],
+            "connector": [self.gateway.connector()],
+            "relays": self.relays(),
+        }
+        used: Counter[str] = Counter()
+        for name, processes in programs.items():
+            for process in processes:
+                with suppress(psutil.Error):
+                    used[name] += process.memory_full_info().uss
+        self.used.setdefault(tenth, []).append(used)
+
+    def memory(self, tenth: int) -> Counter[str]:
+        """What each program took in that tenth of the run, on average, in MB."""
+        found = self.used[tenth]
+        return Counter(
+            {name: round(sum(each[name] for each in found) / len(found) / 1e6, 2) for name in found[0]}
+        )
 
     def tell(self, more: str = "") -> None:
         """Say how far it is."""
-        used = {tenth: round(sum(each) / len(each) / 1e6, 2) for tenth, each in self.used.items()}
+        used = {tenth: dict(self.memory(tenth)) for tenth in self.used}
         with Path(LOG).open("a") as log:
             log.write(
                 f"{time.time():.0f} {self}; MB by tenth {used}; otherwise {self.otherwise[-3:]}; {more}\n"
@@ -334,5 +347,5 @@ async def test_nothing_is_left_of_many_calls(tmp_path: Path, capsys: pytest.Capt
             print(f"\n{soak}, seed {SEED}")
         await soak.gateway.stop_async()
     if CALLS / RATE / 10 >= SETTLED_AFTER:
-        early, late = (sum(soak.used[tenth]) / len(soak.used[tenth]) for tenth in (1, 9))
-        assert late < early * GROWTH, f"memory by tenth: {soak.used}"
+        early, late = soak.memory(1), soak.memory(9)
+        assert late.total() < early.total() * GROWTH, f"memory: {early}, later {late}"
