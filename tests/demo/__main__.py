@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from demo.ladder import MARGIN, draw, rungs
+from demo.ladder import MARGIN, begun_since, draw, rungs
 from demo.playground import Playground
 from peers.flows import FLOWS, Played
 from peers.stage import Stage
@@ -85,7 +85,7 @@ class Demo:
         took = time.time() - begin
         await asyncio.sleep(0.1)  # the last lines of the log
         messages = [m for run in stage.phone.runs[runs_before:] for m in run.messages]
-        steps = rungs(stage.ichat.sightings.all, stage.gateway.events(begin), messages)
+        steps = rungs(stage.ichat.sightings.all, begun_since(begin, stage.gateway.events()), messages)
         self.out.print("\n".join(_coloured(line) for line in draw(steps)))
         if played:
             for sound in played.sound:

@@ -1,6 +1,6 @@
 """A call as a ladder: four columns, an arrow per message, with its time."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from peers.gateway import LogEvent
@@ -39,6 +39,15 @@ def rungs(
         *(rung for m in phone for rung in _of_phone(m)),
     ]
     return sorted(found, key=lambda rung: rung.at)
+
+
+def begun_since(begin: float, events: Sequence[LogEvent]) -> list[LogEvent]:
+    """What was logged from `begin` on, but for what concerns a call of the time before.
+
+    Of such a call there can still be something to say, as when the same iChat calls the same number again.
+    """
+    earlier = {event.call for event in events if event.call and event.at < begin}
+    return [event for event in events if event.at >= begin and event.call not in earlier]
 
 
 def _of_ichat(sighting: Sighting) -> list[Rung]:

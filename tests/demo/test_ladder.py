@@ -1,4 +1,4 @@
-from demo.ladder import CONNECTOR, GATEWAY, ICHAT, PHONE, Rung, draw, rungs
+from demo.ladder import CONNECTOR, GATEWAY, ICHAT, PHONE, Rung, begun_since, draw, rungs
 from peers.gateway import LogEvent
 from peers.plain_sip import build, parse
 from peers.sightings import Sighting
@@ -32,6 +32,14 @@ def test_rungs_come_from_all_witnesses_in_the_order_of_time() -> None:
         Rung(10.5, ICHAT, GATEWAY, "INVITE"),
         Rung(10.6, GATEWAY, ICHAT, "200 OK (BYE)"),
     ]
+
+
+def test_a_call_before_is_left_out() -> None:
+    def event(at: float, call: str) -> LogEvent:
+        return LogEvent(at, "DEBUG", "ipc", "in", "connector", "notifyIChatCallCancelled", call, {})
+
+    events = [event(1.0, "h-1"), event(5.0, "h-1"), event(5.1, "h-2"), event(5.2, "")]
+    assert begun_since(4.0, events) == [event(5.1, "h-2"), event(5.2, "")]
 
 
 def test_arrows_point_and_span() -> None:
