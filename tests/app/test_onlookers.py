@@ -29,7 +29,7 @@ def looked_on(onlookers: Onlookers, world: World) -> None:
     took, expire = world.tracing.took, world.tracing.expire
 
     def shown(event: object, heard: object, commands: object, now: float, at: float) -> object:
-        onlookers.took(event, heard, commands)  # type: ignore[arg-type]
+        onlookers.took(event, heard, commands, now, at)  # type: ignore[arg-type]
         return took(event, heard, commands, now, at)  # type: ignore[arg-type]
 
     world.tracing.took = shown  # type: ignore[assignment,method-assign]

@@ -77,10 +77,12 @@ class Onlookers:
         event: GatewayEvent | Reconfigure | None,
         heard: SessionId | None,
         commands: Sequence[GatewayCommand],
+        now: float,
+        at: float,
     ) -> None:
-        """The gateway took `event` (None: a timer), and this came of it; `heard` as for `Tracing.took`."""
+        """The gateway took `event` (None: a timer), and this came of it; all else as for `Tracing.took`."""
         seen = None if isinstance(event, Reconfigure) else event
-        wanted = self.tracing.took(seen, heard, commands, self._clock(), time.time())
+        wanted = self.tracing.took(seen, heard, commands, now, at)
         if wanted or commands:
             self._do(wanted)
         if self.page is not None:

@@ -247,10 +247,12 @@ class Server:
     # --- in -----------------------------------------------------------------------------------------------
 
     def _feed(self, event: GatewayEvent | Reconfigure) -> None:
+        # The time at which it came, so that what is done about it stands behind it in a trace.
+        now, at = self._loop.time(), time.time()
         with self._surviving(type(event).__name__):
-            commands = self._gateway.receive(event, self._loop.time())
+            commands = self._gateway.receive(event, now)
             self._do(commands)
-            self._onlookers.took(event, self._gateway.user_agent.heard, commands)
+            self._onlookers.took(event, self._gateway.user_agent.heard, commands, now, at)
 
     def _feed_soon(self, event: GatewayEvent) -> None:
         self._loop.call_soon(self._feed, event)
@@ -261,10 +263,11 @@ class Server:
         self._alarm.set(self._gateway.deadline())
 
     def _wake(self) -> None:
+        now, at = self._loop.time(), time.time()
         with self._surviving("timer"):
-            commands = self._gateway.expire(self._loop.time())
+            commands = self._gateway.expire(now)
             self._do(commands)
-            self._onlookers.took(None, None, commands)
+            self._onlookers.took(None, None, commands, now, at)
 
     @contextlib.contextmanager
     def _surviving(self, what: str) -> Iterator[None]:
@@ -281,12 +284,13 @@ class Server:
         if not (isinstance(event, Received) and log.enabled(DEBUG)):
             self._feed(event)
             return
+        now, at = self._loop.time(), time.time()
         with self._surviving("SIP message"):
-            commands = self._gateway.receive(event, self._loop.time())
+            commands = self._gateway.receive(event, now)
             agent = self._gateway.user_agent
             _log_sip("in", event.data, event.flow.remote, self._call_of(agent.heard))
             self._do(commands)
-            self._onlookers.took(event, agent.heard, commands)
+            self._onlookers.took(event, agent.heard, commands, now, at)
 
     def _media_said(self, event: MediaNews) -> None:
         before = self._gateway.engine.ready
