@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +25,8 @@ OPENING = (
 
 
 @contextlib.contextmanager
-def server(*says: bytes, hold: bool = False) -> Iterator[tuple[int, list[bytes]]]:
-    """Says the next thing each time it hears something, then closes."""
+def server(*says: bytes, hold: bool = False, reset: bool = False) -> Iterator[tuple[int, list[bytes]]]:
+    """Says the next thing each time it hears something, then closes; `reset`: without hearing the rest."""
     heard: list[bytes] = []
     done = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -36,6 +37,8 @@ def server(*says: bytes, hold: bool = False) -> Iterator[tuple[int, list[bytes]]
                 for word in says:
                     heard.append(connection.recv(4096))
                     connection.sendall(word)
+                if reset:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 if hold:
                     done.wait(5)
 
@@ -88,6 +91,15 @@ def test_a_refusal_before_the_handshake(configure: Configure) -> None:
     with server(error, b"</stream:stream>") as (port, _):
         _, trial = tried(configure, port)
     assert "host-unknown" in trial.text
+
+
+def test_a_refusal_of_a_server_that_is_gone_when_the_handshake_comes(configure: Configure) -> None:
+    error = (
+        OPENING + b"<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
+    )
+    with server(error, reset=True) as (port, _):
+        _, trial = tried(configure, port)
+    assert (trial.subject, trial.outcome) == ("JabberComponentName", "failed")
 
 
 def test_a_gateway_that_runs_is_not_disturbed(configure: Configure) -> None:
@@ -145,7 +157,8 @@ def test_with_real_servers(kind: type[XmppServer], configure: Configure, tmp_pat
         port = running.component_port
         assert outcome(port) == ("ok", "JabberComponentPassword")
         assert outcome(port, JabberComponentPassword="wrong") == ("failed", "JabberComponentPassword")
-        assert outcome(port, JabberComponentName="nobody.example")[0] == "failed"
+        unknown = "JabberComponentPassword" if kind is PrivateEjabberd else "JabberComponentName"
+        assert outcome(port, JabberComponentName="nobody.example") == ("failed", unknown)
         assert outcome(running.client_port) in [
             ("failed", name) for name in ("JabberComponentPort", "JabberComponentName")
         ], "Prosody says that it knows no such domain, before it looks at the namespace"

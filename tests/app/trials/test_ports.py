@@ -92,6 +92,16 @@ def test_a_gateway_that_runs_has_its_ports(configure: Configure, monkeypatch: py
     assert of(found, "MediaRelayPortRangeMin")[0][1].endswith("1 are in use, by the gateway that runs")
 
 
+def test_another_gateway_has_a_port(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = lines()
+    monkeypatch.setattr(module, "_program", lambda pid: f"ichat-gw (process {pid})")
+    with taken(socket.SOCK_DGRAM, given["UDPTCPPort"]):
+        udp, tcp = of(tried(configure, given), "UDPTCPPort")
+    assert udp[0] == "failed"
+    assert udp[1].endswith("another gateway")
+    assert tcp[0] == "ok"
+
+
 def test_ports_of_the_relay_that_others_use(configure: Configure) -> None:
     given = lines()
     first = int(str(given["MediaRelayPortRangeMin"]))
@@ -108,7 +118,8 @@ def test_ports_of_the_relay_that_others_use(configure: Configure) -> None:
 
 def test_an_address_that_is_not_ours(configure: Configure) -> None:
     found = tried(configure, lines() | {"IPAddress": "192.0.2.1"})
-    assert of(found, "IPAddress")[0] == ("failed", "192.0.2.1 is no address of this machine")
+    assert of(found, "IPAddress") == [("failed", "192.0.2.1 is no address of this machine")]
+    assert of(found, "UDPTCPPort") == of(found, "MediaRelayPortRangeMin") == []
     found = tried(configure, lines() | {"IPAddress": "2001:db8::1"})
     assert of(found, "IPAddress")[0] == ("failed", "2001:db8::1 is no address of this machine")
 

@@ -7,7 +7,7 @@ connected already could take the first one's place, so this is not tried while t
 import hashlib
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, cast
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 from xml.sax.saxutils import quoteattr
@@ -25,7 +25,11 @@ _PORT_REMEDY = (
     "set JabberComponentPort to the port for components (XEP-0114), not that for clients or servers"
 )
 _REMEDIES = {
-    "not-authorized": ("JabberComponentPassword", "write the component_secret that the server has"),
+    "not-authorized": (
+        "JabberComponentPassword",
+        "write the secret that the server has for this component, and see that it has this component "
+        "(ejabberd says the same of a JabberComponentName that it does not know)",
+    ),
     "host-unknown": ("JabberComponentName", "make a component of this name on the server, or write its name"),
     "host-gone": ("JabberComponentName", "make a component of this name on the server, or write its name"),
     "invalid-namespace": ("JabberComponentPort", _PORT_REMEDY),
@@ -78,9 +82,13 @@ def _introduce(connection: socket.socket, settings: Settings) -> Trial:
         if opening.tag != f"{_STREAM}stream":
             return _no_xmpp(f"it opens with <{opening.tag}>")
         proof = hashlib.sha1(f"{opening.get('id', '')}{password}".encode(), usedforsecurity=False).hexdigest()
-        connection.sendall(f"<handshake>{proof}</handshake>".encode())
+        with suppress(OSError):
+            # COMPAT Prosody refuses a name that it does not know, and closes, before it hears this. What it
+            # has said can be read all the same.
+            connection.sendall(f"<handshake>{proof}</handshake>".encode())
         answer = stream.next()
-        connection.sendall(b"</stream:stream>")
+        with suppress(OSError):
+            connection.sendall(b"</stream:stream>")
     except TimeoutError:
         return _no_xmpp(f"it says nothing for {SECONDS:.0f} seconds")
     except ParseError:

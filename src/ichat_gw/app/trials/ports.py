@@ -17,13 +17,16 @@ OURS = "ichat-gw"
 
 _KINDS = {"UDP": socket.SOCK_DGRAM, "TCP": socket.SOCK_STREAM}
 _REMEDY = "end who has it, or choose a free port"
+_OTHER_GATEWAY = "give each gateway ports of its own"
 
 
 class _Holders:
     """The programs that have ports, as far as the system tells us; it is asked once, and only when needed."""
 
-    def __init__(self) -> None:
+    def __init__(self, ipc_port: int) -> None:
         self._found: dict[tuple[int, int], str] | None = None
+        self._ipc_port = ipc_port
+        """GatewayIPCPort: who has that is the gateway with this configuration."""
 
     def of(self, transport: str, port: int) -> str:
         """The program that has a port, with its process's number."""
@@ -40,6 +43,10 @@ class _Holders:
         """Whether an ichat-gw has it."""
         return self.of(transport, port).startswith(OURS)
 
+    def runs(self) -> bool:
+        """Whether the gateway with this configuration runs."""
+        return self.ours("UDP", self._ipc_port)
+
 
 def _program(pid: int) -> str:
     """A process's name and number; the name is that of the script or module where Python runs one."""
@@ -54,9 +61,12 @@ def _program(pid: int) -> str:
 
 def try_ports(settings: Settings, tls: bool) -> Iterator[Trial]:
     """Try every port that the gateway opens; `tls`: whether it opens that of TLS."""
-    holders = _Holders()
+    holders = _Holders(settings.gateway_ipc_port)
     hosts = [settings.ip_address] if settings.ip_address else WILDCARDS
-    for host in hosts:
+    elsewhere = hosts is not WILDCARDS and _elsewhere(hosts[0])
+    if elsewhere:
+        yield _no_address("IPAddress", hosts[0])
+    for host in [] if elsewhere else hosts:
         for transport in ("UDP", "TCP"):
             yield from _try("UDPTCPPort", transport, host, settings.udp_tcp_port, holders)
         if tls:
@@ -67,7 +77,7 @@ def try_ports(settings: Settings, tls: bool) -> Iterator[Trial]:
         yield from _try("HttpPort", "TCP", settings.http_address, settings.http_port, holders)
     else:
         yield Trial("HttpPort", "skipped", "is 0: no status page, no metrics, no commands while it runs")
-    if settings.media_engine is MediaEngineName.BUILTIN:
+    if settings.media_engine is MediaEngineName.BUILTIN and not elsewhere:
         yield _relay_ports(
             hosts[0], settings.media_relay_port_range_min, settings.media_relay_port_range_max, holders
         )
@@ -84,14 +94,15 @@ def _try(setting: str, transport: str, host: str, port: int, holders: _Holders) 
     if error is None:
         yield Trial(setting, "ok", f"{written} is free")
     elif error.errno == errno.EADDRNOTAVAIL and host not in WILDCARDS:
-        named = "HttpAddress" if setting == "HttpPort" else "IPAddress"
-        yield Trial(named, "failed", f"{host} is no address of this machine", "write one that is")
+        yield _no_address("HttpAddress", host)
     elif error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT):
         yield Trial(setting, "skipped", f"{written}: there is no IPv6 on this machine")
     elif error.errno == errno.EADDRINUSE:
         holder = holders.of(transport, port)
-        if holders.ours(transport, port):
+        if holders.ours(transport, port) and holders.runs():
             yield Trial(setting, "ok", f"{written} is taken by {holder}, which runs already")
+        elif holders.ours(transport, port):
+            yield Trial(setting, "failed", f"{written} is taken by {holder}, another gateway", _OTHER_GATEWAY)
         else:
             yield Trial(setting, "failed", f"{written} is taken by {holder}", _REMEDY)
     else:
@@ -113,6 +124,15 @@ def _relay_ports(host: str, first: int, last: int, holders: _Holders) -> Trial:
     enough = len(foreign) <= (last - first + 1) // 10
     remedy = "calls do without these; choose a range that nobody else uses"
     return Trial(setting, "ok" if enough else "warning", f"{what}: {shown}", "" if enough else remedy)
+
+
+def _no_address(setting: str, host: str) -> Trial:
+    return Trial(setting, "failed", f"{host} is no address of this machine", "write one that is")
+
+
+def _elsewhere(host: str) -> bool:
+    error = _refused("UDP", host, 0)
+    return error is not None and error.errno == errno.EADDRNOTAVAIL
 
 
 def _refused(transport: str, host: str, port: int) -> OSError | None:
