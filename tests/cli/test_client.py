@@ -56,7 +56,8 @@ def test_a_url_that_is_none(url: str, capsys: pytest.CaptureFixture[str]) -> Non
 def test_nobody_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     port = free_port()
     assert run_command(["status", "--url", f"http://127.0.0.1:{port}"]) == Exit.UNREACHABLE
-    assert f"no gateway answers at 127.0.0.1 port {port}; is it running" in told(capsys)
+    said = f"no gateway answers at 127.0.0.1 port {port}; is it running, and is that its HttpPort?"
+    assert said in told(capsys)
 
 
 def test_a_name_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,10 +109,15 @@ def test_a_password_file_that_cannot_be_read(capsys: pytest.CaptureFixture[str],
     assert "it is no UTF-8 text" in told(capsys)
 
 
-def test_a_wrong_password_and_none(server: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_password_and_none(
+    server: ApiServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     server.says("GET /status", ErrorReply(error="a password is needed"), 401)
     assert run_command(["status"]) == Exit.REFUSED
     assert "wants another password than that of ichat-gw.config" in told(capsys)
+    (tmp_path / "password").write_text("open barley\n")
+    assert run_command(["status", "--password-file", "password"]) == Exit.REFUSED
+    assert "wants another password than that of --password-file" in told(capsys)
     assert run_command(["status", "--url", f"http://127.0.0.1:{server.port}"]) == Exit.REFUSED
     assert "wants a password, HttpAuthPwd of its configuration" in told(capsys)
 

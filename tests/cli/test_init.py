@@ -178,6 +178,16 @@ def test_answers_that_are_none(
     assert list(folder.iterdir()) == []
 
 
+def test_all_that_is_missing_and_wrong_is_said_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["init", "--yes", "--xmpp-server", "openfire"]) == Exit.WRONG
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "ichat-gw: --xmpp-server: 'openfire' is neither; allowed: prosody or ejabberd"
+    assert [line.partition(" is needed")[0] for line in told[1:]] == [
+        "ichat-gw: --xmpp-domain",
+        "ichat-gw: --sip-domain",
+    ]
+
+
 def test_prosody_at_another_port(capsys: pytest.CaptureFixture[str]) -> None:
     run_command(["init", *GIVEN, "--yes", "--component-port", "5275"])
     assert "component_ports = { 5275 }" in capsys.readouterr().out

@@ -341,7 +341,7 @@ def test_a_missing_file_is_named_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load()
     assert str(caught.value) == (
-        f"{tmp_path}/ichat-gw.config: there is no such file; write one (ichat-gw.config.example shows how), "
+        f"{tmp_path}/ichat-gw.config: there is no such file; have `ichat-gw init` write one, "
         "start in its directory, or name it with -c FILE"
     )
 
@@ -363,9 +363,11 @@ def test_a_missing_default_file_is_no_fault_when_everything_is_said() -> None:
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"the file cannot be read: Is a directory; write one"):
+    with pytest.raises(ConfigError, match=r"the file cannot be read: Is a directory; have `ichat-gw init`"):
         load(tmp_path)
-    with pytest.raises(ConfigError, match=r"the file cannot be read: embedded null byte; write one"):
+    with pytest.raises(
+        ConfigError, match=r"the file cannot be read: embedded null byte; have `ichat-gw init`"
+    ):
         load("a\0b")
 
 

@@ -174,13 +174,17 @@ def test_an_exception_is_one_line(console: io.StringIO) -> None:
 
 def test_libraries_come_out_the_same_way(console: io.StringIO) -> None:
     library = logging.getLogger("slixmpp.test")
+    configure("INFO", console=console)
+    library.info("hidden")
+    library.warning("trouble")
     configure("DEBUG", console=console)
     library.debug("hidden")
     library.info("stream %s", "open\n")
     configure("STACK", console=console)
     library.debug("details")
     assert lines(console) == [
-        "INFO stream open\\n logger=slixmpp.test",
+        "WARNING trouble logger=slixmpp.test",
+        "DEBUG stream open\\n logger=slixmpp.test",
         "STACK details logger=slixmpp.test",
     ]
 

@@ -71,11 +71,18 @@ class Place:
     path: str = ""
     """What stands before the API's own path, where a proxy wants that."""
     password: str = ""
-    from_where: str = ""
-    """What named it, for the errors: a file or a flag."""
+    file: str = ""
+    """The configuration that named it, for the errors; "" where --url did."""
+    password_from: str = ""
+    """What gave the password, for the errors: a file or a flag."""
 
     def __str__(self) -> str:
         return f"{self.host} port {self.port}"
+
+    @property
+    def port_remedy(self) -> str:
+        """What to look at when nobody is there, as the second half of a question."""
+        return f"with the HttpPort of {self.file}" if self.file else "is that its HttpPort"
 
 
 def add_connection(parser: argparse.ArgumentParser) -> None:
@@ -100,7 +107,10 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from None
     if not 0 < seconds < math.inf:
         raise argparse.ArgumentTypeError("more than 0 seconds are needed")
     return seconds
@@ -149,7 +159,7 @@ class Client:
             ) from None
         except ConnectionRefusedError:
             raise NoGateway(
-                f"no gateway answers at {place}; is it running, and with the HttpPort of {place.from_where}?"
+                f"no gateway answers at {place}; is it running, and {place.port_remedy}?"
             ) from None
         except socket.gaierror as error:
             raise NoGateway(f"the name {place.host} cannot be resolved: {error.strerror}") from None
@@ -215,7 +225,7 @@ class Client:
         if status == 401:
             if place.password:
                 return PasswordRefused(
-                    f"the gateway at {place} wants another password than that of {place.from_where}: the "
+                    f"the gateway at {place} wants another password than that of {place.password_from}: the "
                     "HttpAuthPwd that it runs with. If that was just changed, reload by SIGHUP, or give the "
                     "old one with --password-file"
                 )
@@ -262,7 +272,12 @@ def _place_of(url: str, password: str) -> Place:
         raise WrongConfiguration(f"--url: {url!r} is no address such as http://127.0.0.1:5090")
     secure = parts.scheme == "https"
     return Place(
-        parts.hostname, port or (443 if secure else 80), secure, parts.path.rstrip("/"), password, "--url"
+        parts.hostname,
+        port or (443 if secure else 80),
+        secure,
+        parts.path.rstrip("/"),
+        password,
+        password_from="--password-file",
     )
 
 
@@ -283,9 +298,11 @@ def _configured(config: str | None, password: str | None) -> Place:
             "start the gateway again"
         )
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(values["http_address"], values["http_address"])
+    source = "--password-file"
     if password is None:
         password = values["http_auth_pwd"].get_secret_value() if values["http_auth"] else ""
-    return Place(host, values["http_port"], password=password, from_where=file)
+        source = file
+    return Place(host, values["http_port"], password=password, file=file, password_from=source)
 
 
 def _password_of(file: str | None) -> str | None:

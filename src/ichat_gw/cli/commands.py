@@ -64,11 +64,13 @@ def module_of(command: Command) -> CommandModule:
 
 def parser_of(command: Command) -> argparse.ArgumentParser:
     """The parser of one command."""
+    from ichat_gw.config.source import FlagFormatter  # the gateway imports it later than this module
+
     module = module_of(command)
     parser = argparse.ArgumentParser(
         f"ichat-gw {command.name}",
         description=description_of(module),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=FlagFormatter,
         add_help=False,
         allow_abbrev=False,
     )

@@ -1,9 +1,9 @@
 """Write a configuration to begin with, and the lines that let the gateway in at the XMPP server.
 
-What the flags leave open is asked, if there is a terminal to ask at; otherwise it has its default. The
-file has every setting with a comment, new passwords for the component and for the status page, and the rules
-that connect all users with all phones. It is for its owner's eyes alone (mode 0600), and a file that is there
-already is never touched.
+What the flags leave open is asked, if there is a terminal to ask at; otherwise it has its default, but for
+--xmpp-domain and --sip-domain, which have none. The file has every setting with a comment, new passwords for
+the component and for the status page, and the rules that connect all users with all phones. It is for its
+owner's eyes alone (mode 0600), and a file that is there already is never touched.
 """
 
 import argparse
@@ -47,8 +47,8 @@ class Question:
     name: str
     text: str
     kind: Kind
-    default: Callable[[Answers], str] = lambda _: ""
-    """From the answers before it; "" for none."""
+    default: Callable[[Answers], str] | None = None
+    """From the answers before it."""
     optional: bool = False
     """Whether blank is an answer."""
 
@@ -56,6 +56,11 @@ class Question:
     def flag(self) -> str:
         """As on the command line."""
         return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def required(self) -> bool:
+        """Whether only a person knows the answer."""
+        return self.default is None and not self.optional
 
 
 def _server(text: str) -> str:
@@ -168,23 +173,30 @@ def run(arguments: argparse.Namespace) -> Exit:
 
 
 def answered(arguments: argparse.Namespace) -> dict[str, str]:
-    """An answer to every question: from the flags, from the terminal, or the default. Raises Unanswered."""
+    """An answer to every question: from the flags, from the terminal, or the default.
+
+    Raises Unanswered, which names all that is missing and wrong, before anything is asked.
+    """
     asks = not arguments.yes and sys.stdin.isatty()
-    answers: dict[str, str] = {}
+    faults = []
     for question in QUESTIONS:
         given: str | None = getattr(arguments, question.name)
-        default = question.default(answers)
+        if given is None and question.required and not asks:
+            faults.append(f"{question.flag} is needed: {question.kind.allowed}")
+        elif given is not None and (fault := _fault(question, given)):
+            faults.append(f"{question.flag}: {fault}")
+    if faults:
+        raise Unanswered("\n".join(faults))
+    answers: dict[str, str] = {}
+    for question in QUESTIONS:
+        given = getattr(arguments, question.name)
+        default = question.default(answers) if question.default is not None else ""
         if given is not None:
-            fault = _fault(question, given)
-            if fault:
-                raise Unanswered(f"{question.flag}: {fault}")
             answers[question.name] = given.strip()
         elif asks:
             answers[question.name] = _ask(question, default)
-        elif default or question.optional:
-            answers[question.name] = default
         else:
-            raise Unanswered(f"{question.flag} is needed: {question.kind.allowed}")
+            answers[question.name] = default
     return answers
 
 

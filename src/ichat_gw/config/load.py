@@ -99,9 +99,7 @@ def _lines_of(where: Path) -> tuple[Lines, Problem | None, bool]:
         absent = isinstance(error, FileNotFoundError)
         why = error.strerror if isinstance(error, OSError) else str(error)
         what = "there is no such file" if absent else f"the file cannot be read: {why}"
-        remedy = (
-            "write one (ichat-gw.config.example shows how), start in its directory, or name it with -c FILE"
-        )
+        remedy = "have `ichat-gw init` write one, start in its directory, or name it with -c FILE"
         return Lines((), (), (), 1), Problem(str(where.absolute()), "", what, remedy, 0), absent
 
 

@@ -5,7 +5,7 @@ comment line, white space around name and value of no account.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,6 +104,20 @@ class _Collect(argparse.Action):
         namespace.overrides = (*(getattr(namespace, "overrides", None) or ()), given)
 
 
+class FlagFormatter(argparse.RawDescriptionHelpFormatter):
+    """Leaves the flags of the settings out of the usage line, which would be a page of them."""
+
+    def add_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[argparse._MutuallyExclusiveGroup],
+        prefix: str | None = None,
+    ) -> None:
+        """As argparse has it, without them."""
+        super().add_usage(usage, [each for each in actions if each.dest != "overrides"], groups, prefix)
+
+
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add `-c FILE` and a flag for every setting that may stand on a command line.
 
@@ -157,12 +171,13 @@ def flag_parser(prog: str = "ichat-gw", commands: Sequence[tuple[str, str]] = ()
     rows = [f"  {prog} {name:<{width}}   {summary}" for name, summary in commands]
     parser = argparse.ArgumentParser(
         prog,
+        usage="%(prog)s [-c FILE] [FLAGS]\n       %(prog)s COMMAND [...]" if commands else None,
         description="Let people on an XMPP server and people on SIP phones call each other.\n"
         "Flags override the configuration file.",
         epilog="\n".join(["Beside the gateway itself there are commands; each has a --help:", "", *rows])
         if rows
         else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=FlagFormatter,
         add_help=False,
         allow_abbrev=False,
     )

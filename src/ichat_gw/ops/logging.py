@@ -7,7 +7,7 @@ Use it so:
     log = log.bind(call=handle)             # from here on every line carries the call's id
 
 A disabled level costs a method call and a look into a dictionary. Libraries that use the standard library's
-logging come out the same way; what they call DEBUG is shown at STACK.
+logging come out the same way; what they call INFO is shown at DEBUG, and their DEBUG at STACK.
 """
 
 import contextlib
@@ -178,8 +178,8 @@ _SHOWN = {name: bound for name, bound in LEVELS.items() if name != "NONE"}
 
 def _level_name(record: logging.LogRecord) -> str:
     level = record.levelno
-    if level <= DEBUG and not _is_ours(record.name):
-        return "STACK"
+    if level <= INFO and not _is_ours(record.name):
+        return "STACK" if level <= DEBUG else "DEBUG"
     return next((name for name, bound in _SHOWN.items() if level >= bound), "STACK")
 
 
@@ -218,8 +218,8 @@ def configure(
     root.addHandler(handler)
     threshold = LEVELS[level]
     logging.getLogger(OURS).setLevel(threshold)
-    # A library's DEBUG is our STACK.
-    root.setLevel(DEBUG if threshold == STACK else max(threshold, INFO))
+    # A library's DEBUG is our STACK, its INFO our DEBUG: no operator asks for either.
+    root.setLevel({STACK: DEBUG, DEBUG: INFO}.get(threshold, max(threshold, WARNING)))
     # Who called, on which thread of which process, is in none of our lines, and costs more to find out than
     # the line itself (the standard library's documentation names these three switches for that).
     logging._srcfile = None

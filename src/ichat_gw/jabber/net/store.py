@@ -97,7 +97,8 @@ class SqliteStore:
                 self._path.chmod(0o600)
         except OSError as error:
             raise StoreError(
-                f"{self._path}: cannot be opened ({error.strerror}); make its folder writable for this user"
+                f"SubscriptionDatabase: {self._path} cannot be opened ({error.strerror}); name a file in a "
+                "folder that this user may write to"
             ) from error
         with self._explained():
             return sqlite3.connect(self._path, timeout=LOCK_SECONDS)
