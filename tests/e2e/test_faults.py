@@ -33,6 +33,8 @@ pytestmark = pytest.mark.e2e
 PAUSE = float(os.environ.get("FAULT_PAUSE", "3"))
 GONE = 2.0
 """For how many seconds the network card is gone."""
+WORKER_PATIENCE = 5.0
+"""Seconds after which a relay worker that does not answer is killed."""
 PORTS_AGAIN = 3.0
 """Seconds after which ports that somebody else had are tried again when there are no others."""
 SUBSCRIPTIONS, RECORDS, TRACES = "ichat-gw.sqlite3", "ichat-gw-calls.sqlite3", "traces.sqlite3"
@@ -51,6 +53,33 @@ async def calls_work(stage: Stage) -> None:
     await flows.ichat_calls_established(stage, talk=0.1)
 
 
+async def until(true: Callable[[], bool], within: float, what: str) -> float:
+    """Wait; the seconds it took."""
+    begin = time.monotonic()
+    while not true():
+        assert time.monotonic() - begin < within, what
+        await asyncio.sleep(0.1)
+    return time.monotonic() - begin
+
+
+def every_process(stage: Stage) -> list[psutil.Process]:
+    """The gateway, the connector and the relay worker."""
+    return [psutil.Process(stage.gateway.program.pid), stage.gateway.connector(), relay_worker(stage)]
+
+
+@contextlib.contextmanager
+def standing_still(processes: list[psutil.Process]) -> Iterator[None]:
+    """By SIGSTOP; those that are there at the end go on."""
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
 # --- processes --------------------------------------------------------------------------------------------
 
 
@@ -64,27 +93,50 @@ async def test_the_relay_worker_dies(stage: Stage) -> None:
     await calls_work(stage)
 
 
-@pytest.mark.parametrize("which", ["gateway", "connector", "worker"])
+@pytest.mark.parametrize("which", ["gateway", "connector", "worker", "all"])
 async def test_a_process_stands_still(stage: Stage, which: str) -> None:
-    """Only the worker carries sound; nobody is taken for dead, and what came meanwhile is done afterwards."""
-    gateway = psutil.Process(stage.gateway.program.pid)
-    process = {"gateway": gateway, "connector": stage.gateway.connector(), "worker": relay_worker(stage)}[
-        which
-    ]
+    """Only the worker carries sound. Nobody is taken for dead who stands still with the gateway; what came
+    meanwhile is done afterwards."""
+    gateway, connector, worker = every_process(stage)
+    processes = {"gateway": [gateway], "connector": [connector], "worker": [worker]}
     async with talking(stage) as talk:
-        process.suspend()
-        try:
+        with standing_still(processes.get(which, [gateway, connector, worker])):
             await asyncio.sleep(PAUSE)
-        finally:
-            process.resume()
     measured(f"the {which} stands still for {PAUSE:g} s", talk)
-    if which == "worker":
-        assert talk.longest_silence >= PAUSE * 0.9
+    if which in ("worker", "all"):
+        assert talk.longest_silence >= min(PAUSE, WORKER_PATIENCE) * 0.9
     else:
         assert talk.lost <= flows.LOST_AT_THE_EDGES
+    if which in ("gateway", "all"):
+        assert every_process(stage) == [gateway, connector, worker]
     begin = time.monotonic()
     await calls_work(stage)
     print(f"two more calls took {time.monotonic() - begin:.2f} s")
+
+
+async def test_the_relay_worker_stands_still_for_ever(stage: Stage) -> None:
+    """It is killed, and another one goes on with its calls."""
+    async with talking(stage) as talk:
+        worker = relay_worker(stage)
+        worker.suspend()
+        await talk.heard(within=30.0)
+        assert relay_worker(stage).pid != worker.pid
+    measured("the relay worker stands still for ever", talk)
+    assert "it had not answered for 5 s and was killed" in stage.gateway.log_file.read_text()
+    await calls_work(stage)
+
+
+async def test_the_connector_stands_still_for_ever(stage: Stage) -> None:
+    """Nobody calls, so nothing is to be said to it; it is killed all the same, and another one started."""
+    async with talking(stage) as talk:
+        connector = stage.gateway.connector()
+        connector.suspend()
+        took = await until(lambda: not connector.is_running(), 30.0, "is still there")
+        print(f"it is killed after {took:.1f} s")
+        await stage.connected()
+    measured("the connector stands still for ever", talk)
+    assert talk.lost <= flows.LOST_AT_THE_EDGES
+    await calls_work(stage)
 
 
 # --- what the system has too little of ----------------------------------------------------------------------
@@ -182,15 +234,6 @@ def remembered(stage: Stage) -> int:
         with contextlib.closing(sqlite3.connect(database(stage, name))) as file:
             counts.append(int(file.execute(f"SELECT count(*) FROM {table}").fetchone()[0]))
     return min(counts)
-
-
-async def until(true: Callable[[], bool], within: float, what: str) -> float:
-    """Wait; the seconds it took."""
-    begin = time.monotonic()
-    while not true():
-        assert time.monotonic() - begin < within, what
-        await asyncio.sleep(0.1)
-    return time.monotonic() - begin
 
 
 async def calls_without_disk(stage: Stage, number: str) -> str:

@@ -8,6 +8,8 @@ from ichat_gw.call.media import Side
 from ichat_gw.media.relay_messages import (
     MAX_FRAME,
     Adjust,
+    Alive,
+    Ask,
     BindFault,
     Close,
     Closed,
@@ -40,21 +42,23 @@ KNOWN = PartySnapshot(
     StreamSnapshot(7, 8, 9, 1.5, (1, 2, 3), True, (4, 5, 6.5)),
     PartyCounters(reports=1, reported_loss=0.5, reported_lost=-1, reported_jitter=2.0, round_trip=3.0),
 )
-ORDERS: list[Order] = [
+ORDERS: list[Order | Ask] = [
     Open(1, Side.CALLER, "127.0.0.1", 8000),
     Retarget(1, Side.CALLEE, ("::1", 9), None, Learning.PORT, 5.0),
     Adjust(1, Side.CALLER, receives=False, renumbered=((0, 96),)),
     Close(1),
     Query(1, 2),
     Restore(1, KNOWN, PartySnapshot()),
+    Ask(),
 ]
-REPLIES: list[WorkerReply] = [
+REPLIES: list[WorkerReply | Alive] = [
     Started(77, 1024),
     Opened(1, Side.CALLER),
     OpenFailed(1, Side.CALLEE, BindFault.PORT, "Address already in use"),
     Closed(1, PartyCounters(received=3, silent_for=0.5, source=("127.0.0.1", 9)), PartyCounters()),
     Report(1, 2, PartyCounters(), PartyCounters(strangers=4)),
     Snapshot(1, PartySnapshot(), KNOWN),
+    Alive(),
 ]
 
 

@@ -67,6 +67,8 @@ GOODBYE_SECONDS = 2.0
 CONNECTOR_PAUSE = 15.0
 """At most so many seconds until a connector that keeps dying is started again: half
 a minute after its death there are to be calls again, whatever happened before."""
+ASK_CONNECTOR = 5.0
+"""Seconds between two messages to the connector that want nothing but to be acknowledged."""
 CONNECTOR_STOP = StopTimes(ask=1.5, terminate=0.5, kill=0.5)
 """The connector has been told to stop by then; all in all below the five seconds that a stop may take."""
 
@@ -147,6 +149,7 @@ class Server:
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._alarm = Alarm(loop.call_at, self._wake)
+        self._asking = Alarm(loop.call_at, self._ask_connector)
         self._onlookers.begin(loop.time, lambda wake: Alarm(loop.call_at, wake))
         log.info("starting", version=__version__, connector=self._connector_path)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -187,6 +190,7 @@ class Server:
                     telling.cancel()
         finally:
             self._alarm.set(None)
+            self._asking.set(None)
             if self._onlookers.page is not None:
                 await self._onlookers.page.close()
             self._onlookers.end()
@@ -358,9 +362,20 @@ class Server:
                 self._connector.kill()
                 return
             self._tell_connector(Hello(VERSION))
+            self._ask_again()
             return
         self._feed(FromConnector(message))
         self._say_ready()
+
+    def _ask_again(self) -> None:
+        self._asking.set(self._loop.time() + ASK_CONNECTOR)
+
+    def _ask_connector(self) -> None:
+        """One that stands still acknowledges nothing, and is found out although nobody calls (`PeerLost`)."""
+        assert self._link is not None
+        with contextlib.suppress(SendRefused):
+            self._link.send(Hello(VERSION))
+            self._ask_again()
 
     def _connector_lost(self, lost: PeerLost) -> None:
         log.err("the connector does not answer", text=lost.text, undelivered=len(lost.undelivered))
@@ -377,6 +392,7 @@ class Server:
     def _connector_exited(self, exit_: Exit) -> None:
         if self._onlookers.page is not None:
             self._onlookers.page.view.connector_ended(exit_.text, time.time())
+        self._asking.set(None)
         if self._link is not None:
             self._link.end()
         self._feed(ConnectorDied())

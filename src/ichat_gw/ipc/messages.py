@@ -223,7 +223,10 @@ class SendSubscriptionResponse(_Message, frozen=True):
 
 
 class Hello(_Message, frozen=True):
-    """Either way, first of all: the version of the vocabulary that the sender speaks."""
+    """Either way, first of all: the version of the vocabulary that the sender speaks.
+
+    The gateway repeats it every few seconds: that it is acknowledged shows that the connector does something.
+    """
 
     version: int
 

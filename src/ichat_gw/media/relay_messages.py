@@ -1,5 +1,7 @@
 """What the relay engine and a relay worker say to each other, and how it is written on their pipe.
 
+Whoever started the worker also asks it whether it lives (`Ask`, `Alive`); the engine has no part in that.
+
 Each message is a MessagePack map behind its length in four bytes, network order. A session is a number
 that the engine gives to a call's media and never uses twice.
 """
@@ -193,7 +195,12 @@ class Restore(_Message, frozen=True):
     callee: PartySnapshot
 
 
+class Ask(_Message, frozen=True):
+    """Whether the worker still does anything. Always answered by Alive."""
+
+
 Order: TypeAlias = Open | Retarget | Adjust | Close | Query | Restore
+"""What is said of a session."""
 
 
 # --- worker to engine -------------------------------------------------------------------------------------
@@ -256,7 +263,12 @@ class Snapshot(_Message, frozen=True):
     callee: PartySnapshot
 
 
+class Alive(_Message, frozen=True):
+    """The worker does something."""
+
+
 WorkerReply: TypeAlias = Started | Opened | OpenFailed | Closed | Report | Silent | Snapshot
+"""What the engine hears."""
 
 
 # --- on the pipe ------------------------------------------------------------------------------------------
@@ -267,17 +279,17 @@ class InvalidFrame(GatewayError):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_orders: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
-_replies: msgspec.msgpack.Decoder[WorkerReply] = msgspec.msgpack.Decoder(WorkerReply)
+_orders: msgspec.msgpack.Decoder[Order | Ask] = msgspec.msgpack.Decoder(Order | Ask)
+_replies: msgspec.msgpack.Decoder[WorkerReply | Alive] = msgspec.msgpack.Decoder(WorkerReply | Alive)
 
 
-def frame(message: Order | WorkerReply) -> bytes:
+def frame(message: Order | Ask | WorkerReply | Alive) -> bytes:
     """`message` as it goes on the pipe."""
     body = _encoder.encode(message)
     return len(body).to_bytes(4, "big") + body
 
 
-def read_order(body: bytes) -> Order:
+def read_order(body: bytes) -> Order | Ask:
     """The order in one frame. Raises `InvalidFrame`."""
     try:
         return _orders.decode(body)
@@ -285,7 +297,7 @@ def read_order(body: bytes) -> Order:
         raise InvalidFrame(f"not an order: {error}") from error
 
 
-def read_reply(body: bytes) -> WorkerReply:
+def read_reply(body: bytes) -> WorkerReply | Alive:
     """The reply in one frame. Raises `InvalidFrame`."""
     try:
         return _replies.decode(body)

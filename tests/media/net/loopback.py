@@ -11,6 +11,8 @@ from types import TracebackType
 from ichat_gw.call.media import Side
 from ichat_gw.media.net.worker import Worker
 from ichat_gw.media.relay_messages import (
+    Alive,
+    Ask,
     FrameCutter,
     Learning,
     Open,
@@ -103,7 +105,7 @@ class LoopbackWorker:
         self.error: Exception | None = None
         self.thread = threading.Thread(target=self._run)
         self.cutter = FrameCutter()
-        self.replies: deque[WorkerReply] = deque()
+        self.replies: deque[WorkerReply | Alive] = deque()
         self.snapshots: list[Snapshot] = []
         self.queries = 0
 
@@ -141,10 +143,10 @@ class LoopbackWorker:
             os.close(self.from_worker)
             self.from_worker = -1
 
-    def order(self, *orders: Order) -> None:
+    def order(self, *orders: Order | Ask) -> None:
         os.write(self.to_worker, b"".join(map(frame, orders)))
 
-    def reply(self) -> WorkerReply:
+    def reply(self) -> WorkerReply | Alive:
         while not self.replies:
             assert select.select([self.from_worker], [], [], PATIENCE)[0], "no reply"
             for reply in map(read_reply, self.cutter.feed(os.read(self.from_worker, 65_536))):

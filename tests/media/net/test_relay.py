@@ -22,6 +22,7 @@ from ichat_gw.call.media import (
     MediaRequest,
     Side,
 )
+from ichat_gw.media import watch
 from ichat_gw.media.engine import (
     EngineCommand,
     EngineEvent,
@@ -35,7 +36,7 @@ from ichat_gw.media.engine import (
 from ichat_gw.media.net import relay as module
 from ichat_gw.media.net.relay import RelayProcess
 from ichat_gw.media.relay_engine import EngineConfig, RelayEngine
-from ichat_gw.media.relay_messages import Close, Started
+from ichat_gw.media.relay_messages import Close, Started, frame
 from ichat_gw.media.sdp import SessionDescription
 from ichat_gw.media.stream import HEAD
 from tests.media.net.loopback import PATIENCE, Party, free_pair, rtcp, rtp
@@ -240,6 +241,29 @@ def test_a_killed_worker_is_followed_by_one_that_goes_on_where_it_was() -> None:
     asyncio.run(scenario())
 
 
+def test_a_worker_that_stands_still_is_killed_and_followed() -> None:
+    async def scenario() -> None:
+        gateway = Gateway()
+        alice, bob = Party(), Party()
+        async with running(gateway.relay):
+            to_alice, _ = await gateway.call("a", alice, bob)
+            first = await gateway.started.get()
+            os.kill(first.process, signal.SIGSTOP)
+            second = await gateway.started.get()
+            assert second.process != first.process
+            assert not alive(first.process)
+            number = 0
+            while not bob.waiting():
+                number += 1
+                alice.send(rtp(number), to_alice)
+                await asyncio.sleep(0.02)
+            assert gateway.replies.empty()
+        for party in (alice, bob):
+            party.close()
+
+    asyncio.run(scenario())
+
+
 PARENT = """
 import asyncio
 from ichat_gw.media.engine import FromWorker
@@ -296,6 +320,16 @@ def test_worker_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> 
     sleeper = "import os, time; os.close(1); time.sleep(600)"
     (text,) = asyncio.run(first_losses([sys.executable, "-c", sleeper]))
     assert "ended with status -9" in text
+
+
+@pytest.mark.parametrize("first", [b"", frame(Started(1, 64))])
+def test_worker_that_loops_for_ever(monkeypatch: pytest.MonkeyPatch, first: bytes) -> None:
+    """Whether it has said something before or not."""
+    monkeypatch.setattr(watch, "ASK_EVERY", 0.02)
+    looper = f"import os\nos.write(1, {first!r})\nwhile True: pass"
+    (text,) = asyncio.run(first_losses([sys.executable, "-S", "-c", looper]))
+    assert "ended with status -9: it had not answered for " in text
+    assert text.endswith(" s and was killed")
 
 
 def test_pauses_between_starts_grow(monkeypatch: pytest.MonkeyPatch) -> None:

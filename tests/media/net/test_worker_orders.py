@@ -13,6 +13,8 @@ from ichat_gw.media.net import worker as module
 from ichat_gw.media.relay_messages import (
     MAX_FRAME,
     Adjust,
+    Alive,
+    Ask,
     BindFault,
     Close,
     Closed,
@@ -54,6 +56,11 @@ def test_orders_for_unknown_sessions(worker: LoopbackWorker) -> None:
     worker.order(Adjust(7, CALLER, receives=False), Close(7))
     assert worker.reply() == Closed(7, PartyCounters(), PartyCounters())
     party.close()
+
+
+def test_whether_it_lives(worker: LoopbackWorker) -> None:
+    worker.order(Ask(), Query(9, 1), Ask())
+    assert [type(worker.reply()) for _ in range(3)] == [Alive, Report, Alive]
 
 
 def test_a_side_can_be_opened_again(worker: LoopbackWorker, call: Call) -> None:

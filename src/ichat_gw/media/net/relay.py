@@ -1,4 +1,7 @@
-"""The relay worker as the gateway sees it: a child process that is started, talked to and kept alive."""
+"""The relay worker as the gateway sees it: a child process that is started, talked to and kept alive.
+
+It is asked every second whether it lives. One that stands still is killed, and followed like one that died.
+"""
 
 import asyncio
 import contextlib
@@ -6,8 +9,10 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
 
+from ichat_gw.clock import Alarm
 from ichat_gw.media.engine import FromWorker, WorkerLost
-from ichat_gw.media.relay_messages import FrameCutter, InvalidFrame, Order, frame, read_reply
+from ichat_gw.media.relay_messages import Alive, Ask, FrameCutter, InvalidFrame, Order, frame, read_reply
+from ichat_gw.media.watch import Step, Watch
 
 COMMAND = (sys.executable, "-P", "-m", "ichat_gw.media.net.worker_start")
 """`-P`: the folder that the gateway was started in must not be searched for modules."""
@@ -43,7 +48,7 @@ class RelayProcess:
         """The process id of the worker that lives now."""
         return None if self._process is None else self._process.pid
 
-    def send(self, order: Order) -> None:
+    def send(self, order: Order | Ask) -> None:
         """Give an order. Lost when no worker lives: the engine hears of that by `WorkerLost`."""
         process = self._process
         if process is not None and process.stdin is not None and not process.stdin.is_closing():
@@ -70,23 +75,56 @@ class RelayProcess:
         except OSError as error:
             return f"it cannot be started: {error}"
         self._process = process
+        life = _Life(process, self)
         trouble = ""
         try:
-            await self._hear(process)
+            await self._hear(process, life)
         except InvalidFrame as error:
             trouble = f" after it had said something that is {error}"
         finally:
+            life.over()
             self._process = None
             await _end(process)
-        return f"process {process.pid} ended with status {process.returncode}{trouble}"
+        return f"process {process.pid} ended with status {process.returncode}{trouble or life.trouble}"
 
-    async def _hear(self, process: Process) -> None:
+    async def _hear(self, process: Process, life: "_Life") -> None:
         """Deliver what the worker says until it says no more. Raises `InvalidFrame`."""
         assert process.stdout is not None
         cutter = FrameCutter()
         while chunk := await process.stdout.read(65_536):
+            life.watch.heard()
             for body in cutter.feed(chunk):
-                self._deliver(FromWorker(read_reply(body), self._number))
+                reply = read_reply(body)
+                if not isinstance(reply, Alive):
+                    self._deliver(FromWorker(reply, self._number))
+
+
+class _Life:
+    """Watches one run of a worker, and ends it when it does not answer."""
+
+    def __init__(self, process: Process, relay: RelayProcess) -> None:
+        self._process = process
+        self._relay = relay
+        loop = asyncio.get_running_loop()
+        self._clock = loop.time
+        self._alarm = Alarm(loop.call_at, self._wake)
+        self.watch = Watch(self._clock())
+        self.trouble = ""
+        """Why it was killed, if it was."""
+        self._alarm.set(self.watch.deadline())
+
+    def over(self) -> None:
+        """Watch no more."""
+        self._alarm.set(None)
+
+    def _wake(self) -> None:
+        match self.watch.expire(self._clock()):
+            case Step.ASK:
+                self._relay.send(Ask())
+            case Step.GIVE_UP:
+                self.trouble = f": it had not answered for {self.watch.patience:g} s and was killed"
+                _kill(self._process)
+        self._alarm.set(self.watch.deadline())
 
 
 async def _end(process: Process) -> None:

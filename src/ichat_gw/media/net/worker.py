@@ -29,6 +29,8 @@ from ichat_gw.media.gate import Gate, Source
 from ichat_gw.media.net.poll import IN, OUT, Pipe, do_not_block, new_poll
 from ichat_gw.media.relay_messages import (
     Adjust,
+    Alive,
+    Ask,
     BindFault,
     Close,
     Closed,
@@ -297,7 +299,11 @@ class Worker:
         if not chunk:
             self._running = False
         for body in self._cutter.feed(chunk):
-            self._obey(read_order(body))
+            order = read_order(body)
+            if isinstance(order, Ask):
+                self.reply(Alive())
+            else:
+                self._obey(order)
 
     def _obey(self, order: Order) -> None:
         now = time.monotonic()
@@ -348,8 +354,8 @@ class Worker:
 
     # --- replies ------------------------------------------------------------------------------------------
 
-    def reply(self, message: WorkerReply) -> None:
-        """Send `message` to the engine, later if its pipe is full."""
+    def reply(self, message: WorkerReply | Alive) -> None:
+        """Send `message` to whoever started us, later if its pipe is full."""
         waiting = bool(self._unwritten)
         self._unwritten += frame(message)
         if not waiting:
