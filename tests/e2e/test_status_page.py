@@ -215,7 +215,12 @@ async def test_a_wrong_password(stage: Stage, browser: Browser) -> None:
     assert refused.status == 401
     await expect(page.locator("main")).to_contain_text("HttpAuthPwd in the configuration is it")
     assert "alice" not in await page.content()
+    for file in ("page.css", "page.js", "icon.svg"):
+        assert (await page.request.get(f"/static/{file}")).status == 200
     await page.context.close()
+    # And what was mistyped is forgiven at once, however often the browser has sent it.
+    async with opened(stage, browser, "/users") as page:
+        await expect(page.locator("main")).to_contain_text("alice")
 
 
 def reloads(stage: Stage) -> int:
@@ -295,7 +300,9 @@ async def test_without_javascript(stage: Stage, browser: Browser) -> None:
 
 async def some_call(page: Page) -> str:
     """The page of a call that is over."""
-    records = await (await page.request.get("/api/v1/records")).json()
+    answer = await page.request.get("/api/v1/records")
+    assert answer.status == 200, await answer.text()
+    records = await answer.json()
     return f"/calls/{records['records'][0]['id']}"
 
 

@@ -191,11 +191,11 @@ def test_probes_need_none() -> None:
 
 def test_who_guesses_waits_longer_each_time() -> None:
     access = Access("secret")
-    for _ in range(FREE_GUESSES):
-        assert status(access, with_password("guess")) == 401
+    for number in range(FREE_GUESSES):
+        assert status(access, with_password(f"guess {number}")) == 401
     now = 0.0
     for wait in (1, 2, 4, 8, 16, 32, LONGEST_WAIT, LONGEST_WAIT):
-        assert status(access, with_password("guess"), now) == 401
+        assert status(access, with_password(f"guess at {now}"), now) == 401
         denied = access.denied(with_password("secret"), now + wait - 0.5)
         assert denied is not None
         assert (denied.status, denied.headers) == (429, (("Retry-After", "1"),))
@@ -204,6 +204,17 @@ def test_who_guesses_waits_longer_each_time() -> None:
     assert status(access, with_password("secret"), now) == 200
     assert status(access, with_password("guess"), now) == 401
     assert status(access, with_password("secret"), now) == 200
+
+
+def test_the_same_wrong_password_again_is_no_new_guess() -> None:
+    access = Access("secret")
+    for _ in range(FREE_GUESSES * 3):
+        assert status(access, with_password("secret of yesterday")) == 401
+    assert status(access, with_password("secret")) == 200
+    # Those who take turns learn something each time.
+    for number in range(FREE_GUESSES + 1):
+        assert status(access, with_password(("one", "other")[number % 2])) == 401
+    assert status(access, with_password("secret")) == 429
 
 
 def test_asking_without_a_password_is_no_guess() -> None:

@@ -8,7 +8,9 @@ Four things are checked, in this order; each is a pure function of the request's
 * A browser tells in `Sec-Fetch-Site` who made it ask. Other sites may link to a page, and nothing else; to
   cause a change, a request needs `api.ASKING_HEADER` too, which no form can send.
 * The password, compared in a time that does not depend on it. A source that guesses wrong is not
-  listened to for a while, and longer each time.
+  listened to for a while, and longer each time. The same wrong password again is no new guess: a browser
+  sends what was mistyped once with everything that a page asks for, and a script with yesterday's
+  password for ever.
 """
 
 import hashlib
@@ -32,7 +34,7 @@ RATE_OF_ALL, BURST_OF_ALL = 200.0, 400.0
 """The same for all strangers together: whoever is on this machine has many addresses. A source that has last
 sent the right password is none."""
 FREE_GUESSES = 4
-"""Wrong passwords in a row before a source has to wait."""
+"""Wrong passwords in a row, each another than the one before, before a source has to wait."""
 LONGEST_WAIT = 60.0
 """Seconds after a wrong password; the first wait is one second, and each is twice the last."""
 MAX_SOURCES = 1024
@@ -50,7 +52,7 @@ class Asked:
     changes: bool = False
     """Whether it asks for a change (POST)."""
     is_open: bool = False
-    """Whether it is for something that needs no password: a probe of `/healthz`."""
+    """Whether it is for something that needs no password: a probe of `/healthz`, a style sheet."""
     authorization: str = ""
     origin: str = ""
     fetch_site: str = ""
@@ -75,6 +77,9 @@ class _Source:
 
     bucket: Bucket
     wrong: int = 0
+    """Wrong passwords, each another than the one before, since the last right one."""
+    last_wrong: bytes = b""
+    """The digest of the last one."""
     deaf_until: float = 0.0
     proven: bool = False
     """The last password from there was the right one."""
@@ -137,12 +142,15 @@ class Access:
         if now < source.deaf_until:
             wait = str(int(source.deaf_until - now) + 1)
             return Denied(429, "too many wrong passwords", f"wait {wait} s", (("Retry-After", wait),))
-        if hmac.compare_digest(_digest(_password_in(asked.authorization)), self._password):
-            source.wrong, source.proven = 0, True
+        guess = _digest(_password_in(asked.authorization))
+        if hmac.compare_digest(guess, self._password):
+            source.wrong, source.last_wrong, source.proven = 0, b"", True
             return None
-        source.wrong, source.proven = source.wrong + 1, False
-        if source.wrong > FREE_GUESSES:
-            source.deaf_until = now + min(LONGEST_WAIT, 2.0 ** min(source.wrong - FREE_GUESSES - 1, 16))
+        source.proven = False
+        if guess != source.last_wrong:
+            source.wrong, source.last_wrong = source.wrong + 1, guess
+            if source.wrong > FREE_GUESSES:
+                source.deaf_until = now + min(LONGEST_WAIT, 2.0 ** min(source.wrong - FREE_GUESSES - 1, 16))
         return Denied(401, "the password is wrong", "HttpAuthPwd in the configuration is it", challenge)
 
 

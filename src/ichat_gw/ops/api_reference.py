@@ -21,7 +21,7 @@ The status page, `ichat-gw status` and the other commands read this API, and so 
 `http://127.0.0.1:5090`. With [HttpAuth](settings.md#httpauth) it asks for the password by HTTP Basic, with
 any user name. A request whose `Host` is neither an IP address nor `localhost` is refused unless its name is
 in [HttpHosts](settings.md#httphosts-new). Who asks more than 50 times a second waits; so does who guesses
-passwords.
+passwords (the same wrong one again is no guess). The files of the pages, below `/static/`, need no password.
 
 Times are UTC as RFC 3339 writes them, durations seconds. What is not known is `null`. Fields may be added
 within `v1`; none is renamed, removed or given another meaning. Texts that came from outside (addresses,

@@ -198,9 +198,10 @@ async def test_a_time_that_no_clock_shows_is_none(scene: Scene, before: str) -> 
 @pytest.mark.parametrize(
     "path",
     [
-        *("/", "//", "/settings", "/Settings", "//settings", "/settings/", "/metrics", "/static/page.css"),
+        *("/", "//", "/settings", "/Settings", "//settings", "/settings/", "/metrics", "/static/"),
         *("/healthz/", "//healthz", "/Healthz", "/healthz/../settings", "/healthz\0", "/healthz/settings"),
-        *("/static/../healthz", "/api/v1/status", "/api/v1/events", "/api/v1/reload", "*", ""),
+        *("/static/../settings", "/static/page.css/", "/static//page.css", "/favicon.ico/"),
+        *("/api/v1/status", "/api/v1/events", "/api/v1/reload", "*", ""),
     ],
 )
 async def test_no_way_of_writing_it_goes_round_the_password(scene: Scene, method: str, path: str) -> None:
@@ -210,6 +211,34 @@ async def test_no_way_of_writing_it_goes_round_the_password(scene: Scene, method
         answer = answers.turned_away(Question(method, path, {}, head), 0.0)
         assert answer is not None
         assert answer.status == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/healthz", 200), ("/static/page.css", 200), ("/static/icon.svg", 200), ("/favicon.ico", 404)],
+)
+async def test_what_is_no_secret_needs_no_password(scene: Scene, path: str, status: int) -> None:
+    scene.answers.access = Access("sesam")
+    for method in ("GET", "HEAD"):
+        assert scene.answers.turned_away(Question(method, path, {}, HEAD), 0.0) is None
+    assert (await scene.ask(path)).status == status
+    assert scene.answers.turned_away(Question("POST", path, {}, replace(HEAD, asking="1")), 0.0) is not None
+
+
+async def test_what_was_mistyped_once_does_not_keep_the_operator_out(scene: Scene) -> None:
+    """A browser sends it again with everything that it asks for."""
+    scene.answers.access = Access("sesam")
+
+    def ask(path: str, password: str) -> int:
+        head = replace(HEAD, authorization=f"Basic {b64encode(f'me:{password}'.encode()).decode()}")
+        answer = scene.answers.turned_away(Question("GET", path, {}, head), 0.0)
+        return 200 if answer is None else answer.status
+
+    for _ in range(3):
+        assert ask("/", "sesame") == 401
+        assert [ask(f"/static/{name}", "sesame") for name in ("page.css", "page.js", "icon.svg")] == [200] * 3
+        assert ask("/api/v1/events", "sesame") == 401
+    assert ask("/", "sesam") == 200
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,11 @@ JSON = "application/json"
 HTML = "text/html; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 PROBES = frozenset({"/healthz", "/readyz"})
-"""What needs no password: it tells nothing but yes or no."""
+"""What tells nothing but yes or no, and so needs no password."""
+STATIC = "/static/"
+"""Where the files of the pages are. They are the same in every gateway, so they need no password, either."""
+FAVICON = "/favicon.ico"
+"""What browsers ask for unasked; there is none."""
 LONGEST_SEARCH = 200
 """Characters."""
 ON_OVERVIEW = 5
@@ -143,6 +147,8 @@ class Answers:
         self.access = access
         """May be replaced while the server runs, when the settings change."""
         self._static = _static_files()
+        self._open = PROBES | {FAVICON} | {f"{STATIC}{name}" for name in self._static}
+        """What needs no password."""
         self._pages: dict[str, Callable[[Question], Awaitable[Page]]] = {
             "/": self._overview,
             "/calls": self._calls,
@@ -167,7 +173,7 @@ class Answers:
         head = replace(
             question.head,
             changes=question.method not in ("GET", "HEAD"),
-            is_open=question.path in PROBES and question.method in ("GET", "HEAD"),
+            is_open=question.path in self._open and question.method in ("GET", "HEAD"),
         )
         denied = self.access.denied(head, now)
         if denied is None:
@@ -194,8 +200,8 @@ class Answers:
             raise NotAnswered(405, "this can only be read", "use GET")
         if path.startswith(f"{BASE}/"):
             return await self._api(path.removeprefix(BASE), question)
-        if path.startswith("/static/"):
-            return self._file(path.removeprefix("/static/"), question)
+        if path.startswith(STATIC):
+            return self._file(path.removeprefix(STATIC), question)
         if path == "/healthz":
             return Answer(200, b"ok\n", TEXT)
         if path == "/readyz":
@@ -216,7 +222,7 @@ class Answers:
             headers = (*headers, ("Allow", "POST" if path == f"{BASE}/reload" else "GET, HEAD"))
         if path.startswith("/api/"):
             return Answer(error.status, encode(reply), JSON, headers)
-        if path in PROBES or path in ("/metrics", "/favicon.ico") or path.startswith("/static/"):
+        if path in PROBES or path in ("/metrics", FAVICON) or path.startswith(STATIC):
             words = "; ".join(part for part in (reply.error, reply.remedy) if part)
             return Answer(error.status, f"{words}\n".encode("utf-8", "replace"), TEXT, headers)
         page = error_page(error.status, reply.error, reply.remedy)
