@@ -76,6 +76,24 @@ def test_who_has_a_port_is_named(configure: Configure) -> None:
     assert f"(process {os.getpid()})" in page[1]
 
 
+def test_who_is_left_out_of_a_list_is_looked_for_in_the_next(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of Linux may lack a socket while others are closed."""
+    given, everything, looks = lines(), module.psutil.net_connections, []
+
+    def list_all(kind: str) -> list[object]:
+        looks.append(kind)
+        return [each for each in everything(kind) if len(looks) > 1 or each.pid != os.getpid()]
+
+    monkeypatch.setattr(module.psutil, "net_connections", list_all)
+    with taken(socket.SOCK_DGRAM, given["GatewayIPCPort"]), taken(socket.SOCK_STREAM, given["HttpPort"]):
+        found = tried(configure, given)
+    for setting in ("GatewayIPCPort", "HttpPort"):
+        assert f"(process {os.getpid()})" in of(found, setting)[0][1]
+    assert 2 <= len(looks) <= module.MOST_LOOKS
+
+
 def test_a_gateway_that_runs_has_its_ports(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
     given = lines()
     monkeypatch.setattr(module, "_program", lambda pid: f"ichat-gw (process {pid})")

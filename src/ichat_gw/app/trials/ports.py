@@ -14,6 +14,8 @@ from ichat_gw.config.table import Settings
 LOOPBACK = "127.0.0.1"
 WILDCARDS = ["0.0.0.0", "::"]
 OURS = "ichat-gw"
+MOST_LOOKS = 5
+"""How often the system is asked, for all ports together, who has them."""
 
 _KINDS = {"UDP": socket.SOCK_DGRAM, "TCP": socket.SOCK_STREAM}
 _REMEDY = "end who has it, or choose a free port"
@@ -21,23 +23,32 @@ _OTHER_GATEWAY = "give each gateway ports of its own"
 
 
 class _Holders:
-    """The programs that have ports, as far as the system tells us; it is asked once, and only when needed."""
+    """The programs that have ports, as far as the system tells us; it is asked only when needed.
+
+    And more than once when it does not name one that is there: while sockets come and go, Linux leaves others
+    out of its list, which is read piece by piece.
+    """
 
     def __init__(self, ipc_port: int) -> None:
-        self._found: dict[tuple[int, int], str] | None = None
+        self._found: dict[tuple[int, int], str] = {}
+        self._looks = 0
         self._ipc_port = ipc_port
         """GatewayIPCPort: who has that is the gateway with this configuration."""
 
     def of(self, transport: str, port: int) -> str:
         """The program that has a port, with its process's number."""
-        if self._found is None:
-            self._found = {}
-            with contextlib.suppress(psutil.Error, OSError):
-                for each in psutil.net_connections("inet"):
-                    listens = each.type == socket.SOCK_DGRAM or each.status == psutil.CONN_LISTEN
-                    if listens and each.laddr and each.pid is not None:
-                        self._found[each.type, each.laddr.port] = _program(each.pid)
-        return self._found.get((_KINDS[transport], port), "another program")
+        wanted = _KINDS[transport], port
+        while wanted not in self._found and self._looks < MOST_LOOKS:
+            self._looks += 1
+            self._look()
+        return self._found.get(wanted, "another program")
+
+    def _look(self) -> None:
+        with contextlib.suppress(psutil.Error, OSError):
+            for each in psutil.net_connections("inet"):
+                listens = each.type == socket.SOCK_DGRAM or each.status == psutil.CONN_LISTEN
+                if listens and each.laddr and each.pid is not None:
+                    self._found[each.type, each.laddr.port] = _program(each.pid)
 
     def ours(self, transport: str, port: int) -> bool:
         """Whether an ichat-gw has it."""
