@@ -116,8 +116,7 @@ async def test_a_locked_file_is_waited_for_and_nothing_is_lost(
         for each in other:
             each.rollback()
             each.close()
-        await until(lambda: memory.records.count(Search()) == 2)
-        assert not memory._failing
+        await until(lambda: memory.records.count(Search()) == 2 and not memory._failing)
         task.cancel()
     assert numbers(memory.records.search(Search())) == ["2", "1"]
     memory.close()
@@ -169,7 +168,10 @@ def test_nothing_is_written_when_nothing_is_to_be_kept(tmp_path: Path) -> None:
     assert not (tmp_path / "traces").exists()
 
 
-async def test_what_a_thread_is_writing_is_written_before_the_file_is_closed(tmp_path: Path) -> None:
+async def test_what_a_thread_is_writing_is_written_before_the_file_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LOCK_SECONDS", 30.0)
     memory = CallMemory(settings(tmp_path))
     other = sqlite3.connect(tmp_path / "calls")
     other.execute("BEGIN IMMEDIATE")

@@ -36,11 +36,15 @@ async def called_by_ichat(
     talk: float = 0.5,
     after: str = "",
 ) -> PhoneResult:
-    """Alice calls over a wire of that manner, talks `talk` seconds from the message `after` on, hangs up."""
+    """Alice calls over a wire of that manner, talks `talk` seconds from the message `after` on, hangs up.
+
+    Not before the phone has an ACK for its 200, which may have been lost: SIPp would take BYE for a mistake.
+    """
     async with BadWire(stage.phone.port, stage.gateway.sip_port, manner, spare) as wire:
         run = stage.phone.play(scenario, wire=wire)
         stage.ichat.call(stage.speed_dial)
         await stage.ichat.wait_for("established", within=30.0)
+        await run.until("SIP ACK", within=30.0)
         if after:
             await run.until(after, within=30.0)
         await asyncio.sleep(talk)

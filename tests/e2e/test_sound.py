@@ -189,12 +189,14 @@ async def test_rtcp_travels_both_ways(stage: Stage) -> None:
 async def test_no_port_is_held_after_the_call(stage: Stage) -> None:
 
     await flows.ichat_calls_established(stage, talk=0.3)
-    await asyncio.sleep(0.2)
     first, last = stage.gateway.media_ports, stage.gateway.media_ports + 99
-    held = [
-        connection.laddr.port
-        for process in stage.gateway.children()
-        for connection in process.net_connections("udp")
-        if first <= connection.laddr.port <= last
-    ]
-    assert held == []
+
+    def held() -> list[int]:
+        return [
+            connection.laddr.port
+            for process in stage.gateway.children()
+            for connection in process.net_connections("udp")
+            if first <= connection.laddr.port <= last
+        ]
+
+    await stage.gateway.program.until_ready(lambda: held() == [], 5.0)

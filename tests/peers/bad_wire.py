@@ -30,6 +30,10 @@ NEVER_REPEATED = ("100", "180")
 """Provisional responses, which nobody sends again: to lose one loses nothing."""
 
 
+_ever: set[str] = set()
+"""The Call-IDs that any wire of this process has carried."""
+
+
 class BadWire:
     """Carries datagrams between the gateway (at `gateway_port`) and the phone, both on 127.0.0.1.
 
@@ -50,6 +54,7 @@ class BadWire:
         self._spare = spare
         self._transports: list[asyncio.DatagramTransport] = []
         self._calls: set[str] = set()
+        """Call-IDs of this test: each began with an INVITE that no wire before has carried."""
 
     @property
     def towards_gateway(self) -> str:
@@ -77,9 +82,12 @@ class BadWire:
         except ValueError:
             return  # a keep-alive
         kind = message.kind
-        if kind == "SIP BYE" and message["call-id"] not in self._calls:
-            return  # for the phone of an earlier test, which went before it was answered
-        self._calls.add(message["call-id"])
+        call = message["call-id"]
+        if call not in self._calls:
+            if kind != "SIP INVITE" or call in _ever:
+                return  # for the phone of an earlier test, which went before it was answered
+            self._calls.add(call)
+            _ever.add(call)
         if self._manner is Manner.LOSES and kind not in self.lost and not self._is_spared(kind):
             self.lost.append(kind)
             return

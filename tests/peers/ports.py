@@ -46,9 +46,9 @@ def udp_is_bound(port: int, host: str = LOOPBACK) -> bool:
     return not _can_bind(socket.SOCK_DGRAM, port, host)
 
 
-def tcp_is_bound(port: int) -> bool:
-    """Whether somebody holds TCP `port` of 127.0.0.1; asked without connecting."""
-    return not _can_bind(socket.SOCK_STREAM, port)
+def tcp_is_bound(port: int, host: str = LOOPBACK) -> bool:
+    """Whether somebody holds TCP `port` of `host`; asked without connecting."""
+    return not _can_bind(socket.SOCK_STREAM, port, host)
 
 
 def _is_free(port: int) -> bool:

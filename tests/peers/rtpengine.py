@@ -89,6 +89,11 @@ class PrivateRtpengine:
     def pause(self) -> None:
         """It hangs: its ports are bound, and nobody answers."""
         self.program.signal(Signals.SIGSTOP)
+        # A signal is only sent; each thread goes on until it notices.
+        threads = Path(f"/proc/{self.program.pid}/task")
+        self.program.await_ready(
+            lambda: all(_state(thread) == "T" for thread in threads.iterdir()), READY_TIMEOUT
+        )
 
     def resume(self) -> None:
         """It goes on where it was."""
@@ -105,3 +110,8 @@ class PrivateRtpengine:
 
     def _listens(self) -> bool:
         return udp_is_bound(self.port)
+
+
+def _state(thread: Path) -> str:
+    """The letter that `/proc` gives for what a thread does: T is stopped."""
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0]

@@ -47,8 +47,9 @@ from ichat_gw.media.net.rtpengine import RtpengineSockets
 from ichat_gw.media.relay_engine import EngineConfig, RelayEngine
 from ichat_gw.media.rtpengine.engine import RtpEngine, RtpEngineConfig
 from ichat_gw.media.sdp import SessionDescription
+from peers.ports import free_ports
 from peers.rtpengine import PrivateRtpengine
-from tests.media.net.loopback import PATIENCE, Party, free_pair, rtcp, rtp
+from tests.media.net.loopback import PATIENCE, Party, rtcp, rtp
 
 V4, V6 = "127.0.0.1", "::1"
 PYTHON = (*COMMAND[:-1], "ichat_gw.media.net.worker")
@@ -188,7 +189,7 @@ async def running(
                 stage.sockets = RtpengineSockets([(V4, node.port) for node in nodes], stage.hear)
                 task = tasks.create_task(stage.sockets.run())
             else:
-                first = free_pair()
+                first = free_ports(64)
                 relay_config = EngineConfig(first, first + 63, port_rest=0.0, media_timeout=media_timeout)
                 stage = EngineStage(RelayEngine(relay_config, local_address, Random(os.getpid())))
                 command = PYTHON if kind == "python" else COMMAND

@@ -27,6 +27,7 @@ from ichat_gw.media.relay_messages import (
     frame,
     read_reply,
 )
+from peers.ports import free_ports
 
 CALLER, CALLEE = Side.CALLER, Side.CALLEE
 PATIENCE = 5.0
@@ -78,20 +79,6 @@ class Party:
 
     def close(self) -> None:
         self.socket.close()
-
-
-def free_pair(host: str = "127.0.0.1") -> int:
-    """An even port that is free, and so is the next."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for port in range(20_000 + os.getpid() % 5_000 * 2, 40_000, 2):
-        with socket.socket(family, socket.SOCK_DGRAM) as one, socket.socket(family, socket.SOCK_DGRAM) as two:
-            try:
-                one.bind((host, port))
-                two.bind((host, port + 1))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no free ports")
 
 
 class LoopbackWorker:
@@ -180,7 +167,7 @@ class LoopbackWorker:
 
     def open(self, side: Side, host: str = "127.0.0.1", session: int = 1) -> int:
         """Open a free port pair for `side`; its RTP port."""
-        port = free_pair(host)
+        port = free_ports(2)
         self.order(Open(session, side, host, port))
         assert self.reply() == Opened(session, side)
         return port

@@ -39,7 +39,8 @@ from ichat_gw.media.relay_engine import EngineConfig, RelayEngine
 from ichat_gw.media.relay_messages import Close, Started, frame
 from ichat_gw.media.sdp import SessionDescription
 from ichat_gw.media.stream import HEAD
-from tests.media.net.loopback import PATIENCE, Party, free_pair, rtcp, rtp
+from peers.ports import free_ports
+from tests.media.net.loopback import PATIENCE, Party, rtcp, rtp
 
 
 class Gateway:
@@ -47,7 +48,7 @@ class Gateway:
 
     def __init__(self) -> None:
         # A pair that somebody else has is passed over.
-        first = free_pair()
+        first = free_ports(64)
         self.engine = RelayEngine(
             EngineConfig(first, first + 63, port_rest=0.0), lambda host: "127.0.0.1", Random(os.getpid())
         )

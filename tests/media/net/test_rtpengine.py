@@ -85,7 +85,6 @@ async def test_one_that_is_started_anew_has_forgotten_its_calls(tmp_path: Path) 
 
 
 @real
-@pytest.mark.usefixtures("hasty")
 async def test_one_that_hangs_for_a_moment(tmp_path: Path) -> None:
     with node(tmp_path, "one") as one:
         async with running("rtpengine", tmp_path, nodes=[one]) as stage:

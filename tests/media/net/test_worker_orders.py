@@ -30,7 +30,8 @@ from ichat_gw.media.relay_messages import (
     frame,
     read_reply,
 )
-from tests.media.net.loopback import CALLER, PATIENCE, Call, LoopbackWorker, Party, free_pair, rtp
+from peers.ports import free_ports
+from tests.media.net.loopback import CALLER, PATIENCE, Call, LoopbackWorker, Party, rtp
 
 # --- orders -----------------------------------------------------------------------------------------------
 
@@ -74,7 +75,7 @@ def test_a_side_can_be_opened_again(worker: LoopbackWorker, call: Call) -> None:
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_port_in_use(worker: LoopbackWorker, which: int) -> None:
     """Neither port of the pair stays open when one cannot be."""
-    port = free_pair()
+    port = free_ports(2)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", port + which))
         worker.order(Open(1, CALLER, "127.0.0.1", port))

@@ -11,6 +11,7 @@ from ichat_gw.ops.net import hep as net
 from ichat_gw.ops.net.hep import HepSender
 from ops.test_hep import chunks, sip
 from ops.traces import request
+from peers.ports import free_port
 
 
 async def test_a_copy_reaches_the_server() -> None:
@@ -32,10 +33,7 @@ async def test_a_copy_reaches_the_server() -> None:
 
 
 async def test_a_server_that_is_not_there_costs_nothing() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as homer:
-        homer.bind(("127.0.0.1", 0))
-        port = homer.getsockname()[1]
-    sender = HepSender("127.0.0.1", port, HepSource(7))
+    sender = HepSender("127.0.0.1", free_port(), HepSource(7))
     await sender.run()
     for _ in range(3):
         sender.mirror(sip(request("INVITE")), "")

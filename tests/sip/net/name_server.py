@@ -10,6 +10,8 @@ import dns.name
 import dns.rcode
 import dns.rrset
 
+from peers.ports import free_port
+
 Zone = dict[str, list[str]]
 """`A example.com` -> the records as text; an empty list says that the name is there and the type is not."""
 
@@ -23,7 +25,7 @@ class NameServer(asyncio.DatagramProtocol):
         self.asked: list[str] = []
         self.trick: Callable[[dns.message.Message], dns.message.Message | None] = lambda response: response
         self.truncate = False
-        self.port = 0
+        self.port = free_port()
         self._transport: asyncio.DatagramTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -77,9 +79,8 @@ async def name_server(zone: Zone, ttl: int = 60) -> AsyncIterator[NameServer]:
     tcp = await asyncio.start_server(
         lambda *both: server.stream(*both),  # noqa: PLW0108  a test may put another in its place
         "127.0.0.1",
-        0,
+        server.port,
     )
-    server.port = tcp.sockets[0].getsockname()[1]
     transport, _ = await loop.create_datagram_endpoint(lambda: server, ("127.0.0.1", server.port))
     try:
         async with tcp:

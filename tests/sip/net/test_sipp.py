@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from ichat_gw.call.leg import Answered, Confirmed, End, Ended, Party, Place
 from ichat_gw.sip.core import UserAgentConfig
 from ichat_gw.sip.events import FromSession, ToSession
 from ichat_gw.sip.transaction_table import TransactionTimes
+from peers.ports import free_port, tcp_is_bound, udp_is_bound
 from tests.sip.ladder import sdp
 from tests.sip.net.shell import Shell
 
@@ -21,12 +21,6 @@ pytestmark = [
 ]
 
 QUICK = UserAgentConfig(times=TransactionTimes(t1=0.05, t2=0.4, t4=0.5, d=1.0))
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 async def sipp(directory: Path, *arguments: str) -> asyncio.subprocess.Process:
@@ -100,7 +94,10 @@ async def test_we_call_sipp(tmp_path: Path, way: str, host: str) -> None:
 
     shell.on_event = hear
     try:
-        await asyncio.sleep(0.5)
+        is_bound = tcp_is_bound if way == "t1" else udp_is_bound
+        async with asyncio.timeout(20):
+            while not is_bound(port, host.strip("[]")):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
         transport = ";transport=tcp" if way == "t1" else ""
         place = Place(
             f"sip:bob@{host}:{port}{transport}", Party("sip:alice@example.com"), sdp("offer"), "alice"

@@ -12,6 +12,7 @@ from ichat_gw.sip.events import Flow, Received, Send, SendFailed
 from ichat_gw.sip.net import addresses, udp
 from ichat_gw.sip.net.addresses import Neighbourhood, source_towards
 from ichat_gw.sip.net.udp import UdpEndpoint, bound_socket
+from peers.ports import free_port
 from tests.sip.net.wire import Ear
 
 
@@ -58,8 +59,7 @@ async def test_who_has_no_way_back_is_not_heard(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 async def test_closed_port_is_reported_and_others_are_served(host: str) -> None:
-    with bound_socket(host, 0, socket.SOCK_DGRAM) as sock:
-        closed = sock.getsockname()[:2]
+    closed = (host, free_port())
     async with endpoint(host) as (one, ear), endpoint(host) as (two, two_hears):
         dead, alive = Flow("UDP", one.address, closed), Flow("UDP", one.address, two.address)
         for _ in range(20):
