@@ -1,7 +1,9 @@
 """A whole gateway whose audio rtpengine moves: calls both ways, hold, and an rtpengine that dies."""
 
 import asyncio
-from collections.abc import Iterator
+import contextlib
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from peers import flows
 from peers.rtpengine import PrivateRtpengine
 from peers.stage import Stage
+from peers.talk import ask
 
 pytestmark = pytest.mark.e2e
 
@@ -89,3 +92,64 @@ async def test_rtpengine_dies(stage: Stage, rtpengine: PrivateRtpengine, tmp_pat
     await stage.gateway.program.until_ready(lambda: ups(stage) == 2, 10.0)
     stage.ichat.forget()
     await flows.sip_calls_established(stage, talk=0.3)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[list[PrivateRtpengine]]:
+    """Two rtpengines; the first call is at the first."""
+    with contextlib.ExitStack() as daemons:
+        yield [
+            daemons.enter_context(PrivateRtpengine(tmp_path / name, ports=40, name=name))
+            for name in ("one", "two")
+        ]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "why"),
+    [(PrivateRtpengine.kill, "Connection refused"), (PrivateRtpengine.pause, "it does not answer")],
+    ids=["killed", "hangs"],
+)
+async def test_one_of_two_is_gone_for_good(
+    pair: list[PrivateRtpengine], tmp_path: Path, trouble: Callable[[PrivateRtpengine], None], why: str
+) -> None:
+    """Its calls end for both parties, with a sentence that says why; new ones go to the other at once."""
+    control = ", ".join(each.control for each in pair)
+    async with Stage(
+        tmp_path / "stage", settings={"MediaEngine": "rtpengine", "RtpengineAddress": control}
+    ) as stage:
+        phone = stage.phone.dial_and_wait(stage.gateway.address, "alice")
+        await stage.ichat.wait_for("established")
+        call = stage.ichat.sip.call
+        await asyncio.sleep(0.3)
+        assert {pair[0].first_port <= port <= pair[0].last_port for _, port in call.receiver.senders} == {
+            True
+        }
+        trouble(pair[0])
+        begin = time.monotonic()
+        await stage.ichat.wait_for("ended", within=30)
+        print(f"{trouble.__name__}: the call ends after {time.monotonic() - begin:.1f} s")
+        assert "in SIP BYE" in " ".join((await phone.outcome()).kinds)
+        while not (records := (await ask(stage, "records"))["records"]):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        assert records[0]["code"] == "relay-failed"
+        assert f"rtpengine {pair[0].control} is gone: {why}" in records[0]["verdict"]
+        stage.ichat.forget()
+        await flows.sip_calls_established(stage, talk=0.3)
+        await flows.ichat_calls_established(stage, talk=0.3)
+
+
+async def test_one_that_hangs_for_two_seconds_keeps_its_calls(
+    stage: Stage, rtpengine: PrivateRtpengine
+) -> None:
+    phone = stage.phone.dial_and_wait(stage.gateway.address, "alice")
+    await stage.ichat.wait_for("established")
+    call = stage.ichat.sip.call
+    rtpengine.pause()
+    await asyncio.sleep(2.0)
+    rtpengine.resume()
+    heard = call.received
+    while call.received <= heard + 50:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    stage.ichat.sip.hang_up()
+    await stage.ichat.wait_for("SIP 200 BYE")
+    await phone.result()

@@ -152,8 +152,9 @@ ENDS: tuple[EndRow, ...] = (
         "relay-failed",
         _cause(Cause.MEDIA_FAILED),
         lambda facts: f"the gateway ended the call because its media relay failed{_text(facts)}",
-        "the log has `relay lost` with the reason; look for a shortage of memory or descriptors, and "
-        "report it as a fault of the gateway if there is none",
+        "the log has `media lost` with the rtpengine that is gone: see why it stopped, or what is on the way "
+        "to it; or it has `relay lost`: look for a shortage of memory or descriptors, and report it as a "
+        "fault of the gateway if there is none",
     ),
     EndRow(
         "too-long",
