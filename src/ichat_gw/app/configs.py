@@ -127,12 +127,18 @@ def tls_files(settings: Settings) -> TlsFiles:
     )
 
 
+def own_domain(settings: Settings) -> str:
+    """The XMPP domain whose users may call when AllowedXMPPDomains says nothing."""
+    return (settings.jabber_component_name.partition(".")[2] or settings.jabber_component_name).lower()
+
+
 def _limits(settings: Settings) -> Limits:
     """Who may call, as the settings say."""
-    above = settings.jabber_component_name.partition(".")[2] or settings.jabber_component_name
     return Limits(
         networks=settings.allowed_sip_networks,
-        domains=frozenset(domain.lower() for domain in settings.allowed_xmpp_domains or (above,)),
+        domains=frozenset(
+            domain.lower() for domain in settings.allowed_xmpp_domains or (own_domain(settings),)
+        ),
         requests=settings.max_requests_per_second,
         requests_per_source=settings.max_requests_per_second_per_source,
         calls=settings.max_calls,

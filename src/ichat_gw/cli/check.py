@@ -1,7 +1,8 @@
 """Find what is wrong with a configuration, before a gateway is started with it.
 
 All faults and warnings are shown with file and line. If there is no fault, everything that can be tried is
-tried: files, ports, certificate, DNS servers, the XMPP server with the component's password. Then come the
+tried: files, ports, certificate, DNS servers, the XMPP server with the component's password. What weakens
+the gateway is named: limits that are off, what is open to everybody, what goes unencrypted. Then come the
 settings in force, without the secrets. Nothing is changed, and a gateway that runs is not disturbed.
 """
 

@@ -11,6 +11,7 @@ from ichat_gw.app.trials.jabber_server import try_jabber_server
 from ichat_gw.app.trials.ports import gateway_runs, try_ports
 from ichat_gw.app.trials.rtpengine import try_rtpengines
 from ichat_gw.app.trials.trial import Trial
+from ichat_gw.app.trials.weaker import try_safety
 from ichat_gw.config.load import Loaded
 from ichat_gw.config.table import Settings
 from ichat_gw.sip.net.tls import certificate_of
@@ -28,6 +29,7 @@ def try_all(loaded: Loaded) -> Iterator[Trial]:
     yield from try_rtpengines(settings)
     yield from try_dns(settings)
     yield from try_jabber_server(settings, runs)
+    yield from try_safety(settings)
 
 
 def _connector(settings: Settings) -> Trial:
