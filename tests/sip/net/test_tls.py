@@ -72,6 +72,7 @@ def test_files_that_do_not_fit(authority: Authority, tmp_path: Path) -> None:
     missing = tmp_path / "missing.pem"
     for files, words in (
         (TlsFiles("", certificate, other), "is not the key of the certificate"),
+        (TlsFiles("", certificate), "TLSPrivateKey: it is not set"),
         (TlsFiles("", noise, key), "hold no PEM certificate and key"),
         (TlsFiles("", certificate, noise), "hold no PEM certificate and key"),
         (TlsFiles("", missing, key), "TLSCertificate: .*No such file"),

@@ -31,7 +31,7 @@ class TlsSettings(BaseModel):
             "TLSPrivateKey",
             kinds.PATH,
             "The PEM file with the certificate's private key.",
-            default_words="`domain_key_<TLSDomainName>.pem` in the current directory",
+            default_words="`domain_key_<TLSDomainName>.pem` in the current directory, else the certificate's file",
         ),
     ] = None
     tls_private_key_pass_phrase: Annotated[

@@ -98,6 +98,8 @@ def _chain_fault(error: Exception, files: TlsFiles, certificate: Path, key: Path
         if _is_encrypted(key):
             wrong = "is wrong" if files.pass_phrase else "is needed and not set"
             return f"TLSPrivateKeyPassPhrase: the pass phrase of {key} {wrong}"
+        if key == certificate:
+            return f"TLSPrivateKey: it is not set, and {certificate} holds no PEM certificate with its key"
         return f"TLSCertificate and TLSPrivateKey: {certificate} and {key} hold no PEM certificate and key"
     return f"TLSCertificate and TLSPrivateKey: {certificate} and {key}: {_reason(error)}"
 
