@@ -31,7 +31,8 @@ class TlsSettings(BaseModel):
             "TLSPrivateKey",
             kinds.PATH,
             "The PEM file with the certificate's private key.",
-            default_words="`domain_key_<TLSDomainName>.pem` in the current directory, else the certificate's file",
+            default_words="`domain_key_<TLSDomainName>.pem` in the current directory, "
+            "else the certificate's own file",
         ),
     ] = None
     tls_private_key_pass_phrase: Annotated[
