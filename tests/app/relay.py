@@ -46,11 +46,13 @@ class MemoryRelay:
             case Open(number, side) if self.fault is not None:
                 tell(OpenFailed(number, side, self.fault, "as the test wants it"))
             case Open(number, side):
-                self.sessions.setdefault(number, RelaySession(self._rng, number))
+                if number not in self.sessions:
+                    self.sessions[number] = RelaySession(self._rng, number)
                 tell(Opened(number, side))
             case Close(number):
                 session = self.sessions.pop(number, None) or RelaySession(self._rng)
                 tell(Closed(number, session.counters(Side.CALLER, now), session.counters(Side.CALLEE, now)))
+                session.let_go()
             case Query(number, query):
                 session = self.sessions.get(number) or RelaySession(self._rng)
                 counters = (session.counters(side, now) for side in Side)

@@ -50,6 +50,11 @@ class RelaySession:
             gate.opposite = self._gates[side.other, kind]
             gate.companion = self._gates[side, Kind.RTCP if kind is Kind.RTP else Kind.RTP]
 
+    def let_go(self) -> None:
+        """Part the gates, which refer to each other: nothing is left then for the garbage collector."""
+        for gate in self._gates.values():
+            del gate.opposite, gate.companion
+
     @property
     def gates(self) -> Iterable[Gate]:
         """All four."""

@@ -18,6 +18,7 @@ One that has only provisional answers for `PATIENCE` seconds is cancelled. What 
 """
 
 from typing import Protocol
+from weakref import proxy
 
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import ReofferAnswered, ReofferRefused, Sdp
@@ -92,7 +93,7 @@ class SessionRefresh:
     ) -> None:
         self._core = core
         self._user = user
-        self._session = session
+        self._session: Refreshed = proxy(session)  # no cycle, see `Session.let_go`
         self._dialog = dialog
         self._next_hop = next_hop
         self._timer = timer

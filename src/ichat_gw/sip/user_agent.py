@@ -427,3 +427,4 @@ class UserAgent:
         del self._by_dialog[session.call_id, session.local_tag]
         if self._by_call_id.get(session.call_id) is session:
             del self._by_call_id[session.call_id]
+        session.let_go()

@@ -345,6 +345,7 @@ class Worker:
                     for side in Side:
                         self._timers.clear((number, side))
                         self._shut(session, side)
+                    session.let_go()
             case Query(number, query):
                 self.reply(Report(number, query, *_counters(session, now)))
 
