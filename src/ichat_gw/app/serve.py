@@ -119,7 +119,7 @@ class Server:
             document=self._start_document,
             on_started=self._connector_started,
             on_exited=self._connector_exited,
-            on_line=lambda line: _connector_line(line, self._onlookers.tracing.call_between),
+            on_line=lambda line: _connector_line(line, self._onlookers.call_between),
             ask_to_stop=lambda: None,  # by `Stop`, which the machine sends last of all
             backoff=Backoff(longest=CONNECTOR_PAUSE),
             stop_times=CONNECTOR_STOP,
@@ -411,7 +411,7 @@ class Server:
 
     def _call_of(self, session: SessionId | None) -> str:
         """The call of a session for the log, also when this was its last message."""
-        return self._gateway.call_of(session) or self._onlookers.tracing.call_of(session)
+        return self._gateway.call_of(session) or self._onlookers.call_of(session)
 
     def _do(self, commands: list[GatewayCommand]) -> None:
         assert self._transports is not None

@@ -71,7 +71,7 @@ async def test_what_changes_is_told(scene: Scene, tmp_path: Path, monkeypatch: p
         listening = group.create_task(events(page, page._http.port, 8))
         await until(lambda: bool(page._feed))
         [record] = scene.world.store.search(Search())
-        page.took(None, ())
+        page.took(None, (), 0.0)
         page.kept(record)
         page.view.changed |= {"users", "status", "series"}
         names = await listening

@@ -182,6 +182,7 @@ class Answers:
 
     async def answer(self, question: Question) -> Answer:
         """Answer a question that is not turned away."""
+        self._source.catch_up()
         try:
             return await self._answer(question)
         except NotAnswered as error:
@@ -232,6 +233,7 @@ class Answers:
 
     def greeting(self) -> list[bytes]:
         """The events that a new stream begins with."""
+        self._source.catch_up()
         return [written(name, body) for name, body in self.snapshots({"status", "calls"})]
 
     def snapshots(self, changed: set[str]) -> list[tuple[str, bytes]]:

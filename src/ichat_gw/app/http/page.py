@@ -83,8 +83,10 @@ class GatewaySource(Source):
         reload: Callable[[], ReloadReply],
         version: str,
         clock: Callable[[], float] = time.time,
+        catch_up: Callable[[], None] = lambda: None,
     ) -> None:
         self.version = version
+        self._catch_up = catch_up
         self._clock = clock
         self._view = view
         self._memory = memory
@@ -93,8 +95,12 @@ class GatewaySource(Source):
         self._reloader = reloader
         self._reload = reload
 
-    def status(self) -> Status:
+    def catch_up(self) -> None:
         """See `Source`, here and below."""
+        self._catch_up()
+
+    def status(self) -> Status:
+        """How the gateway is."""
         return self._view.status(self._clock())
 
     def ready(self) -> tuple[str, ...]:
@@ -205,6 +211,8 @@ class StatusPage:
         while True:
             await asyncio.sleep(TELL_SECONDS)
             try:
+                if self._feed:
+                    self._source.catch_up()
                 turn = (turn + 1) % TICKS
                 if not turn:
                     for question in self.view.tick(time.time(), looked_at=bool(self._feed)):
@@ -221,9 +229,9 @@ class StatusPage:
 
     # --- what happens -------------------------------------------------------------------------------------
 
-    def took(self, event: GatewayEvent | None, commands: Sequence[GatewayCommand]) -> None:
-        """The gateway took `event`, and this came of it."""
-        self.view.took(event, commands, time.time())
+    def took(self, event: GatewayEvent | None, commands: Sequence[GatewayCommand], at: float) -> None:
+        """The gateway took `event`, and this came of it, `at` this UNIX time."""
+        self.view.took(event, commands, at)
 
     def kept(self, record: KeptRecord) -> None:
         """A call is over, and this is its record."""
@@ -254,7 +262,7 @@ async def open_page(
     settings = reloader.settings
     about = About(__version__, jabber_server(settings), listening)
     view = View(gateway, onlookers.tracing, about, time.time())
-    source = GatewaySource(view, onlookers.memory, reloader, reload, __version__)
+    source = GatewaySource(view, onlookers.memory, reloader, reload, __version__, catch_up=onlookers.catch_up)
     page = StatusPage(view, source, settings, ask)
     await page.open(settings.http_address, settings.http_port)
     # What has been imported for it, some ten thousand objects, is not looked through again and again.

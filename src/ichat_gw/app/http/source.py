@@ -23,6 +23,9 @@ class Source(Protocol):
 
     version: str
 
+    def catch_up(self) -> None:
+        """See what has happened until now; to be called before anything is asked."""
+
     def status(self) -> Status:
         """How the gateway is."""
 
