@@ -116,6 +116,34 @@ def test_a_flood_is_answered_503_and_an_established_call_and_its_neighbours_go_o
     settle(world)
 
 
+def test_calls_to_who_does_not_exist_hold_no_media_ports() -> None:
+    """There is room for the media of one call."""
+    world = World(port_range=(8000, 8003))
+    flooder = Flooder(world)
+    flooder.floods(20, user="nobody")
+    world.run(0.1)
+    assert len(world.gateway.calls) == 20
+    assert world.gateway.engine.ports_in_use == 0
+    world.phone.dial("alice")
+    world.run(3.0)
+    assert world.heard_by(world.phone, Answered)
+    world.run(5.0)
+    assert flooder.statuses() == [408] * 20
+    settle(world)
+
+
+def test_somebody_else_has_taken_the_last_ports_while_it_rang() -> None:
+    world = World(port_range=(8000, 8003))
+    world.phone.dial("alice")
+    world.phone.dial("alice", caller="2")
+    world.run(3.0)
+    assert len(world.heard_by(world.phone, Answered)) == 1
+    (refused,) = world.heard_by(world.phone, Refused)
+    assert isinstance(refused, Refused)
+    assert refused.ending.status == 503
+    settle(world)
+
+
 def test_all_together_may_not_ask_too_often_either() -> None:
     world = World(limits=Limits(requests=5))
     flooders = [Flooder(world, f"127.0.0.{number}") for number in range(10, 15)]

@@ -53,10 +53,22 @@ def test_the_relay_dies_while_the_parties_talk(world: World) -> None:
 
 
 def test_the_relay_dies_while_ichat_is_alerted(world: World) -> None:
-    world.alice.manner = "ignore"
+    """She has no ports yet, and gets those of the next one when she accepts."""
     world.phone.dial("alice")
-    world.run(1.0)
-    world.relay_dies(back_after=2.5)
+    world.run(0.1)
+    assert world.vc_at(world.alice) == ["request"]
+    world.relay_dies(back_after=0.5)
+    world.run(3.0)
+    assert world.heard_by(world.phone, Answered)
+    world.phone.hang_up()
+    world.run(130.0)
+    assert world.left_over() == {}
+
+
+def test_ichat_accepts_and_no_relay_comes_back(world: World) -> None:
+    world.phone.dial("alice")
+    world.run(0.1)
+    world.relay_dies(back_after=5.0)
     world.run(3.0)
     (refused,) = world.heard_by(world.phone, Refused)
     assert isinstance(refused, Refused)

@@ -81,8 +81,8 @@ def test_states_and_what_the_relay_was_asked() -> None:
     )
     assert shown == [
         "gateway > gateway: call began",
-        "gateway > relay: offer of the caller",
-        "relay > gateway: our description",
+        "gateway > relay: could the callee be offered audio?",
+        "relay > gateway: yes",
         "gateway > gateway: calling",
         "gateway > gateway: ringing",
         # Now that it is known where her client is, she is offered audio at the address that leads there.
@@ -189,7 +189,7 @@ def test_records_say_what_was_counted() -> None:
     record = world.records[0].record
     assert record.codec == "PCMU/8000, PCMA/8000"
     assert (record.packets_from_caller, record.packets_to_callee) == (150, 150)
-    assert (record.began, record.rang) == (EPOCH + 1.001, EPOCH + 1.004)
+    assert (record.began, record.rang) == (EPOCH + 1.001, EPOCH + 1.003)
     assert (record.user, record.phone, record.ended_by, record.cause) == (
         ALICE,
         "127.0.0.2",

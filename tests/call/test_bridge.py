@@ -80,9 +80,10 @@ RELEASE = ToMedia(MediaRelease())
 class Ladder:
     """A bridge under test; `hear` checks what it says to one event."""
 
-    def __init__(self, offer: str | None = "offer A") -> None:
-        self.bridge = Bridge(CallPlan(PLACE, offer, "a.host", "b.host"))
-        assert self.bridge.begin(0.0) == [ToMedia(MediaOffer(1, CALLER, offer, "b.host", "a.host"))]
+    def __init__(self, offer: str | None = "offer A", *, to_ichat: bool = False) -> None:
+        self.bridge = Bridge(CallPlan(PLACE, offer, "a.host", "b.host", to_ichat))
+        asked = MediaOffer(1, CALLER, offer, "b.host", "a.host", to_ichat, reserve=not to_ichat)
+        assert self.bridge.begin(0.0) == [ToMedia(asked)]
 
     def hear(self, event: BridgeEvent, *said: BridgeCommand, state: State, now: float = 1.0) -> "Ladder":
         assert self.bridge.receive(event, now) == list(said)
@@ -560,11 +561,6 @@ def test_what_nobody_can_be_asked_about_is_refused_to_who_proposed_it() -> None:
     )
 
 
-def test_the_media_engine_is_told_that_an_ichat_is_called() -> None:
-    bridge = Bridge(CallPlan(PLACE, "offer", "a.host", "b.host", to_ichat=True))
-    assert bridge.begin(0.0) == [ToMedia(MediaOffer(1, CALLER, "offer", "b.host", "a.host", True))]
-
-
 def test_an_answer_in_an_ack_that_the_other_party_has_to_know() -> None:
     Ladder().talking().hear(
         FromLeg(CALLER, Confirmed("late")), ToMedia(MediaUpdate(3, CALLER, "late")), state=State.TALKING
@@ -596,20 +592,37 @@ def test_nobody_is_replaced_while_something_is_passed_on() -> None:
 # --- where the callee is, and what can be heard of it before it answers ------------------------------------
 
 
-def test_a_callee_that_is_elsewhere_than_thought_is_offered_what_suits_that() -> None:
-    Ladder().ringing().hear(
-        FromLeg(CALLEE, Located("2001:db8::9")),
-        ToMedia(MediaOffer(2, CALLER, "offer A", "2001:db8::9", "a.host")),
-        state=State.RINGING,
-    ).hear(FromMedia(MediaReady(2, "offer B6")), ToLeg(CALLEE, Describe("offer B6")), state=State.RINGING)
+def located() -> Ladder:
+    """Nothing is reserved for an iChat callee before it is known to be somewhere."""
+    return (
+        Ladder(to_ichat=True)
+        .hear(FromMedia(MediaReady(1, "")), ToLeg(CALLEE, PLACE), state=State.CALLING)
+        .hear(FromLeg(CALLEE, Rang()), ToLeg(CALLER, Ring()), state=State.RINGING)
+        .hear(
+            FromLeg(CALLEE, Located("2001:db8::9")),
+            ToMedia(MediaOffer(2, CALLER, "offer A", "2001:db8::9", "a.host", to_ichat=True)),
+            state=State.RINGING,
+        )
+    )
 
 
-def test_a_callee_that_is_where_nothing_leads_to() -> None:
-    Ladder().ringing().hear(
-        FromLeg(CALLEE, Located("2001:db8::9")),
-        ToMedia(MediaOffer(2, CALLER, "offer A", "2001:db8::9", "a.host")),
-        state=State.RINGING,
-    ).hear(
+def test_an_ichat_is_offered_what_suits_where_it_is() -> None:
+    located().hear(
+        FromMedia(MediaReady(2, "offer B6")), ToLeg(CALLEE, Describe("offer B6")), state=State.RINGING
+    )
+
+
+def test_an_ichat_is_not_looked_for_when_no_offer_could_be_made() -> None:
+    Ladder(to_ichat=True).hear(
+        FromMedia(MediaRefused(1, REFUSED)),
+        ToLeg(CALLER, Refuse(REFUSED)),
+        *over(REFUSED, None),
+        state=State.OVER,
+    )
+
+
+def test_an_ichat_that_is_where_nothing_leads_to() -> None:
+    located().hear(
         FromMedia(MediaRefused(2, REFUSED)),
         ToLeg(CALLEE, End(REFUSED)),
         ToLeg(CALLER, Refuse(REFUSED)),

@@ -7,6 +7,7 @@ import pytest
 
 from peers.flood import Flood
 from peers.flows import LOST_AT_THE_EDGES
+from peers.ports import free_ports
 from peers.stage import Stage
 
 pytestmark = pytest.mark.e2e
@@ -50,6 +51,20 @@ async def test_a_flood_is_turned_away_and_an_established_call_keeps_its_audio(tm
         again = stage.phone.dial(stage.gateway.address, "alice", talk=0.2)
         await stage.ichat.wait_for("established")
         await again.result()
+
+
+async def test_a_flood_of_calls_to_who_does_not_exist_takes_no_media_ports(tmp_path: Path) -> None:
+    """There is room for the media of two calls, and a dozen wait for the XMPP server's answer at any time."""
+    ports = free_ports(9)
+    settings = {"MediaRelayPortRangeMin": str(ports), "MediaRelayPortRangeMax": str(ports + 8)}
+    settings |= {"MaxRequestsPerSecondPerSource": "0", "MaxCallsPerUser": "0"}
+    async with Stage(tmp_path, settings=SETTINGS | settings) as stage:
+        flood = Flood(tmp_path, FLOODER)
+        flood.begin(stage.gateway.address, "nosuchuser", rate=25, calls=50)
+        dialling = stage.phone.dial(stage.gateway.address, "alice", talk=0.5)
+        await stage.ichat.wait_for("established")
+        await dialling.result()
+        assert await flood.end() == {404: 50}
 
 
 async def test_a_user_has_only_so_many_calls_and_a_foreigner_none(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from ichat_gw.call.media import (
 )
 from ichat_gw.errors import GatewayError
 from ichat_gw.media.engine import MediaOver
-from ichat_gw.media.relay_messages import BindFault, Open, Opened, OpenFailed, Retarget
-from tests.media.relaying import CALLEE, CALLER, ICHAT, PHONE, Scene, by_family, our_port, sdp
+from ichat_gw.media.relay_messages import Opened, Retarget
+from tests.media.relaying import CALLEE, CALLER, ICHAT, PHONE, Scene, our_port, sdp
 
 # --- addresses --------------------------------------------------------------------------------------------
 
@@ -126,45 +126,23 @@ def test_requests_without_a_call() -> None:
         assert scene.refused(request).ending.cause is Cause.MEDIA_FAILED
 
 
-def test_an_offer_is_made_again_when_it_is_known_where_the_callee_is() -> None:
-    scene = Scene(local=by_family)
-    first = scene.offer(PHONE, towards="")
-    opened = scene.drain()[-1]
-    assert scene.offer(PHONE, towards="192.0.2.20") == first
-    assert scene.drain() == []
-    second = scene.offer(PHONE, towards="2001:db8::20")
-    assert "c=IN IP6 2001:db8::1" in second
-    assert our_port(second) == our_port(first)
-    assert isinstance(opened, Open)
-    assert scene.drain()[0] == Open(opened.session, CALLEE, "2001:db8::1", opened.port)
-    scene.answer(sdp("2001:db8::20", 16_402))
-    assert scene.engine.ports_in_use == 2
-    assert len(scene.engine._circles) == 2
-    scene.ask(MediaRelease())
-    assert scene.engine.ports_in_use == 0
-    assert len(scene.engine._circles) == 0
-
-
-def test_an_offer_that_cannot_be_made_again() -> None:
-    """The address that leads there cannot be used; the bridge gives the call up then."""
-    scene = Scene(local=by_family)
-    scene.offer(PHONE, towards="")
-    scene.obedient = False
-    scene.ask(MediaOffer(2, CALLER, PHONE, "2001:db8::20"))
-    order = scene.drain()[-1]
-    scene.say(OpenFailed(order.session, CALLEE, BindFault.ADDRESS, "no such address"))
-    assert scene.last_refusal().ending.cause is Cause.MEDIA_FAILED
-    scene.obedient = True
-    scene.ask(MediaRelease())
-    assert scene.engine.ports_in_use == 0
-
-
-def test_an_offer_for_a_call_that_has_been_answered() -> None:
+def test_a_call_is_offered_once() -> None:
     scene = Scene()
     scene.offer(PHONE)
-    scene.answer(ICHAT)
-    assert scene.refused(MediaOffer(3, CALLER, PHONE, "")).ending.cause is Cause.MEDIA_FAILED
+    assert scene.refused(MediaOffer(2, CALLER, PHONE, "")).ending.cause is Cause.MEDIA_FAILED
     assert scene.engine.open_sessions == 1
+
+
+def test_whether_an_offer_could_be_made_reserves_nothing() -> None:
+    scene = Scene(ports=3)
+    for offer in (PHONE, None):
+        assert scene.ready(MediaOffer(scene.number(), CALLER, offer, "", reserve=False)) == ""
+    for offer in ("hello", sdp("192.0.2.10", 9, formats="13 96")):
+        scene.refused(MediaOffer(scene.number(), CALLER, offer, "", reserve=False))
+    scene.offer(PHONE, call="b")
+    full = scene.refused(MediaOffer(scene.number(), CALLER, PHONE, "", reserve=False))
+    assert full.ending.cause is Cause.NO_RESOURCES
+    assert (scene.engine.open_sessions, scene.engine.ports_in_use) == (1, 2)
 
 
 def test_nothing_is_passed_on_here() -> None:

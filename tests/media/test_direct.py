@@ -115,7 +115,7 @@ class Scene:
 
     def sip_calls_ichat(self, phone: str = PHONE, ichat: str = ICHAT) -> tuple[str, str]:
         """What iChat and the phone were told."""
-        self.ready(MediaOffer, CALLER, phone, "", "192.0.2.10", True)
+        assert self.ready(MediaOffer, CALLER, phone, "", "192.0.2.10", True, reserve=False) == ""
         offer = self.ready(MediaOffer, CALLER, phone, "192.0.2.20", "192.0.2.10", True)
         return offer, self.ready(MediaAnswer, CALLEE, ichat, "192.0.2.10")
 
@@ -167,6 +167,7 @@ def test_filtered_codecs_are_not_offered() -> None:
     scene = Scene(frozenset({3}))
     phone = sdp("192.0.2.10", 30_000, formats="3 0")
     assert "m=audio 30000 RTP/AVP 0\r\n" in scene.ready(MediaOffer, CALLER, phone, "192.0.2.20")
+    scene.release()
     scene._do(scene.engine.receive(MediaSettings(8000, 8099, frozenset(), 0.0), 0.0))
     assert "m=audio 30000 RTP/AVP 3 0\r\n" in scene.ready(MediaOffer, CALLER, phone, "192.0.2.20")
 
@@ -218,13 +219,17 @@ def test_what_cannot_be_direct_is_relayed_from_the_start(
     assert scene.over == 1
 
 
-def test_a_callee_that_is_known_later_to_be_elsewhere() -> None:
+def test_nothing_is_kept_of_a_question_whether_an_offer_could_be_made() -> None:
     scene = Scene()
-    assert "192.0.2.10" in scene.ready(MediaOffer, CALLER, PHONE, "")
-    assert scene.engine.ports_in_use == 0
-    assert "2001:db8::1" in scene.ready(MediaOffer, CALLER, PHONE, "2001:db8::20")
-    assert scene.engine.ports_in_use == 2
-    assert OURS in scene.ready(MediaOffer, CALLER, PHONE, "192.0.2.20")  # decided is decided
+    for phone, towards in ((PHONE, "192.0.2.20"), (PHONE, "2001:db8::20"), (None, "192.0.2.20")):
+        assert scene.ready(MediaOffer, CALLER, phone, towards, reserve=False) == ""
+        assert (scene.engine.calls, scene.engine.ports_in_use, scene.paths) == (0, 0, [])
+
+
+def test_a_call_is_offered_once() -> None:
+    scene = Scene()
+    scene.ready(MediaOffer, CALLER, PHONE, "192.0.2.20")
+    assert "already" in scene.refused(MediaOffer, CALLER, PHONE, "192.0.2.20").text
     scene.release()
 
 

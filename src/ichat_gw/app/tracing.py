@@ -456,6 +456,8 @@ class Tracing:
 
 def _request_words(request: MediaRequest) -> tuple[str, str | None]:
     match request:
+        case MediaOffer(side=side, sdp=sdp, reserve=False):
+            return f"could the {side.other.value} be offered audio?", sdp
         case MediaOffer(side=side, sdp=sdp):
             return f"offer of the {side.value}" if sdp else "wanted: an offer of ours", sdp
         case MediaAnswer(side=side, sdp=sdp):
@@ -475,7 +477,7 @@ def _request_words(request: MediaRequest) -> tuple[str, str | None]:
 def _reply_words(reply: MediaReply) -> tuple[str, str | None]:
     match reply:
         case MediaReady(sdp=sdp):
-            return ("our description" if sdp else "connected"), sdp
+            return ("our description" if sdp else "yes"), sdp
         case MediaRefused(ending=ending):
             return f"refused: {ending}", None
         case MediaLost(ending=ending):

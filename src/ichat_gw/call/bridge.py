@@ -5,13 +5,16 @@ media engine (`FromMedia`) and from the operator (`StopCall`); it answers with `
 `CallOver`.
 
     state        what is being waited for
-    OFFERING     the media engine makes the offer for the callee
+    OFFERING     the media engine makes the offer for the callee, or says whether it could
     CALLING      the callee's leg has been placed, nothing heard of it
     RINGING      the callee is alerted
     CONNECTING   the callee answered; the media engine makes the answer for the caller
     ANSWERED     the caller has been told; its ACK (or iChat's own INVITE) is awaited
     TALKING      both ends are connected
     OVER         everybody has been told; nothing that still arrives matters
+
+An iChat callee is offered something only when it is known where it is (`Located`): until then no media is
+reserved, or anybody could use up the ports with calls to users who do not exist.
 
 A row that is missing from the table means: this can be heard here, late or twice, and changes nothing.
 
@@ -179,7 +182,7 @@ class Bridge:
     def begin(self, now: float) -> list[BridgeCommand]:
         """Start the call: ask the media engine for the callee's offer."""
         self._give_up_at = now + self._plan.no_answer_seconds
-        self._make_offer("offer")
+        self._make_offer("offer", reserve=not self._plan.to_ichat)
         return self._drain()
 
     def receive(self, event: BridgeEvent, now: float) -> list[BridgeCommand]:
@@ -263,17 +266,17 @@ class Bridge:
     # --- the table's actions ------------------------------------------------------------------------------
 
     def _place_callee(self, heard: Heard) -> None:
-        self._tell(Side.CALLEE, replace(self._plan.place, offer=heard.sdp))
+        self._tell(Side.CALLEE, replace(self._plan.place, offer=heard.sdp or None))
 
     def _offer_there(self, heard: Heard) -> None:
         """Only now it is known where the callee is."""
         self._hosts[Side.CALLEE] = heard.host
         self._make_offer("describe")
 
-    def _make_offer(self, purpose: str) -> None:
+    def _make_offer(self, purpose: str, *, reserve: bool = True) -> None:
         plan, request = self._plan, self._ask(purpose, Side.CALLER)
         towards, source = self._hosts[Side.CALLEE], self._hosts[Side.CALLER]
-        offer = MediaOffer(request, Side.CALLER, plan.caller_offer, towards, source, plan.to_ichat)
+        offer = MediaOffer(request, Side.CALLER, plan.caller_offer, towards, source, plan.to_ichat, reserve)
         self._out.append(ToMedia(offer))
 
     def _describe_callee(self, heard: Heard) -> None:

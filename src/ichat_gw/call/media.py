@@ -36,7 +36,8 @@ class MediaOffer:
     `source` the host that `sdp` came from ("" when there is none). `to_ichat`: who gets the offer is an iChat
     client, which has only ever seen offers of codecs that it has.
 
-    Said again, before there is any answer, when that host turns out to be another: the offer is made anew.
+    `reserve` False: nobody knows yet whether there is anybody to get the offer. Nothing is reserved, and the
+    reply only says whether the offer could be made now: it is "" if so.
     """
 
     request: int
@@ -45,6 +46,7 @@ class MediaOffer:
     towards: str
     source: str = ""
     to_ichat: bool = False
+    reserve: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,8 @@ from ichat_gw.media.engine import (
     ToCall,
 )
 from ichat_gw.media.exchange import Asked, CannotMeet, Circles, Exchange, P, Reach, Request, refusal
-from ichat_gw.media.negotiation import NotAcceptable
-from ichat_gw.media.sdp import InvalidSdp
+from ichat_gw.media.negotiation import NotAcceptable, read_audio
+from ichat_gw.media.sdp import InvalidSdp, SessionDescription
 
 
 @dataclass(slots=True, eq=False)
@@ -114,6 +114,10 @@ class CallsEngine(ABC, Generic[P, C]):
         """Hear what those say who move the packets; from those of another engine it is nothing."""
 
     @abstractmethod
+    def _check_room(self, now: float) -> None:
+        """Raise `CannotMeet` if there is no room for one more call."""
+
+    @abstractmethod
     def _begin(self, handle: str, now: float) -> C:
         """A new call, which is in `_calls` from now on. Raises `CannotMeet`."""
 
@@ -147,14 +151,24 @@ class CallsEngine(ABC, Generic[P, C]):
             if call is None:
                 if not isinstance(request, MediaOffer):
                     raise CannotMeet(Cause.MEDIA_FAILED, "no media is reserved for this call")
+                if not request.reserve:
+                    self._say_whether(handle, request, now)
+                    return
                 call = self._begin(handle, now)
-            elif isinstance(request, MediaOffer) and call.parties[request.side.other].audio is not None:
-                raise CannotMeet(Cause.MEDIA_FAILED, "the offer for this call has been answered")
-        except CannotMeet as error:
+            elif isinstance(request, MediaOffer):
+                raise CannotMeet(Cause.MEDIA_FAILED, "media is reserved for this call already")
+        except (CannotMeet, InvalidSdp, NotAcceptable) as error:
             self._out.append(ToCall(handle, refusal(request, error)))
             return
         call.queue.append(request)
         self._advance(call, now)
+
+    def _say_whether(self, handle: str, request: MediaOffer, now: float) -> None:
+        """Say that the offer could be made; raise what refuses it."""
+        if request.sdp is not None:
+            read_audio(SessionDescription.parse(request.sdp), self._filtered)
+        self._check_room(now)
+        self._out.append(ToCall(handle, MediaReady(request.request, "")))
 
     def _advance(self, call: C, now: float) -> None:
         """Meet what is asked of `call`, until something must be waited for."""

@@ -33,7 +33,7 @@ from ichat_gw.call.media import (
     MediaUpdate,
     Side,
 )
-from ichat_gw.media.direct_call import DirectCall, Party, Passed, Path, agreed, plain, session_of
+from ichat_gw.media.direct_call import DirectCall, Passed, Path, agreed, plain, session_of
 from ichat_gw.media.engine import (
     EngineCommand,
     EngineEvent,
@@ -153,7 +153,9 @@ class DirectMedia:
                 self._hand_on(asked)
             return
         try:
-            if isinstance(request, MediaOffer):
+            if isinstance(request, MediaOffer) and not request.reserve:
+                self._could_offer(handle, request)
+            elif isinstance(request, MediaOffer):
                 self._offer(handle, call, request)
             elif call is None:
                 raise CannotMeet(Cause.MEDIA_FAILED, "no media is reserved for this call")
@@ -179,33 +181,39 @@ class DirectMedia:
     # --- the first offer ----------------------------------------------------------------------------------
 
     def _offer(self, handle: str, call: DirectCall | None, request: MediaOffer) -> None:
-        caller, callee = request.side, request.side.other
-        if call is not None and call.parties[callee].audio is not None:
-            raise CannotMeet(Cause.MEDIA_FAILED, "the offer for this call has been answered")
+        if call is not None:
+            raise CannotMeet(Cause.MEDIA_FAILED, "media is reserved for this call already")
         if request.sdp is None:
-            call = call or DirectCall(Path.RELAYED, self._rng, may_move=True)
-            call.path = Path.RELAYED
-            self._leave(handle, call, request)
+            self._leave(handle, DirectCall(Path.RELAYED, self._rng, may_move=True), request)
             return
-        described, audio = self._read(request.sdp, is_offer=True)
+        described, audio = self._read_offer(request, request.sdp)
+        call = DirectCall(Path.UNDECIDED, self._rng)
+        caller, callee = call.parties[request.side], call.parties[request.side.other]
+        caller.host, callee.host = request.source, request.towards
+        call.take(request.side, described, audio)
+        why = _why_relayed(request, audio)
+        if why is None:
+            self._calls[handle] = call
+            callee.told = call.offer(request.side.other, audio, plain(audio.formats))
+            self._ready(handle, request.request, str(callee.told))
+        else:
+            self._note(handle, call, Path.RELAYED, why)
+            self._leave(handle, call, request)
+
+    def _could_offer(self, handle: str, request: MediaOffer) -> None:
+        """Say that an offer could be made, or let the engine behind say whether it could."""
+        if request.sdp is not None:
+            _, audio = self._read_offer(request, request.sdp)
+            if _why_relayed(request, audio) is None:
+                self._ready(handle, request.request, "")
+                return
+        self._hand_on(MediaFor(handle, request))
+
+    def _read_offer(self, request: MediaOffer, sdp: str) -> tuple[SessionDescription, Audio]:
+        described, audio = self._read(sdp, is_offer=True)
         if request.to_ichat:
             audio = replace(audio, formats=for_ichat(audio.formats))
-        call = call or DirectCall(Path.UNDECIDED, self._rng)
-        call.parties[caller] = Party(request.source, call.parties[caller].told, described, audio)
-        call.parties[callee].host = request.towards
-        if call.path is Path.UNDECIDED:
-            formats = plain(audio.formats)
-            if not any(format.codec.carries_speech for format in formats):
-                why: str | None = "the payload types of its codecs have to be changed on the way"
-            else:
-                why = unreachable(audio, request.source) or apart_from(audio, request.towards)
-            if why is None:
-                told = call.parties[callee].told = call.offer(callee, audio, formats)
-                self._calls[handle] = call
-                self._ready(handle, request.request, str(told))
-                return
-            self._note(handle, call, Path.RELAYED, why)
-        self._leave(handle, call, request)
+        return described, audio
 
     def _leave(self, handle: str, call: DirectCall, request: MediaOffer) -> None:
         """Let the engine behind make the offer."""
@@ -404,6 +412,13 @@ class DirectMedia:
         """Answer a re-offer; an answer in an ACK gets no answer."""
         text = call.answer(request.side, direction) if isinstance(request, MediaReoffer) else ""
         self._ready(handle, number, text)
+
+
+def _why_relayed(request: MediaOffer, audio: Audio) -> str | None:
+    """Why a call that is offered this audio cannot be direct; None when it may be."""
+    if not any(format.codec.carries_speech for format in plain(audio.formats)):
+        return "the payload types of its codecs have to be changed on the way"
+    return unreachable(audio, request.source) or apart_from(audio, request.towards)
 
 
 def _must_reach(one: Audio, other: Audio, host: str = "") -> None:

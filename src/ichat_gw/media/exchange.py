@@ -240,9 +240,6 @@ class Exchange(Generic[P]):
         side = request.side if isinstance(request, MediaReoffer) else request.side.other
         party = self.parties[side]
         party.towards = asked.towards or party.towards
-        if isinstance(request, MediaOffer) and party.local is not None:
-            # Offered once more, as it is elsewhere than was thought: perhaps from another address of ours.
-            party.opened = party.opened and self._reaches(party.local.address, request.towards)
         if self._begins_elsewhere(asked):
             party.opened = False
         return None if party.opened else side

@@ -181,16 +181,27 @@ class RelayEngine(CallsEngine[_Party, _Call]):
 
     # --- requests -----------------------------------------------------------------------------------------
 
-    def _begin(self, handle: str, now: float) -> _Call:
-        """A new call with a port pair for each party."""
+    def _check_room(self, now: float) -> None:
+        self._give_back(self._take_ports(now), now)
+
+    def _take_ports(self, now: float) -> list[int]:
+        """A port pair for each party. Raises `CannotMeet`."""
         taken: list[int] = []
         try:
             for _ in Side:
                 taken.append(self._ports.take(now))
         except NoPortLeft as error:
-            for port in taken:
-                self._ports.give_back(port, now, used=False)
+            self._give_back(taken, now)
             raise CannotMeet(Cause.NO_RESOURCES, str(error)) from error
+        return taken
+
+    def _give_back(self, unused: list[int], now: float) -> None:
+        for port in unused:
+            self._ports.give_back(port, now, used=False)
+
+    def _begin(self, handle: str, now: float) -> _Call:
+        """A new call with a port pair for each party."""
+        taken = self._take_ports(now)
         self._last_session += 1
         parties = {side: _Party(port=port) for side, port in zip(Side, taken, strict=True)}
         exchange = Exchange(parties, self._rng, self._reaches, self._filtered)

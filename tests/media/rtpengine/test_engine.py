@@ -113,15 +113,12 @@ def test_somebody_new_takes_a_place() -> None:
     assert scene.refused(other_family).ending.cause is Cause.NOT_ACCEPTABLE
 
 
-def test_an_offer_is_made_anew_for_another_place() -> None:
+def test_whether_an_offer_could_be_made_is_answered_without_a_word_to_rtpengine() -> None:
     scene = Scene()
-    assert "c=IN IP4" in scene.offer()
-    assert our_port(scene.offer(towards="192.0.2.21")) == 20_000
-    assert "c=IN IP6 2001:db8::e" in scene.offer(towards="2001:db8::5")
-    scene.answer(sdp("2001:db8::5", 16_402))
-    refused = scene.refused(MediaOffer(9, CALLER, PHONE, "192.0.2.20"))
-    assert refused.ending.text == "the offer for this call has been answered"
-    assert scene.engine.ports_in_use == 2
+    asked = len(scene.nodes[0].asked)
+    scene.ask(MediaOffer(1, CALLER, PHONE, "", reserve=False))
+    assert scene.replies[-1] == ("a", MediaReady(1, ""))
+    assert (scene.engine.open_sessions, len(scene.nodes[0].asked)) == (0, asked)
 
 
 def test_a_source_that_may_be_learnt() -> None:

@@ -134,11 +134,19 @@ class RtpEngine(CallsEngine[NgParty, NgCall]):
 
     # --- requests -----------------------------------------------------------------------------------------
 
-    def _begin(self, handle: str, now: float) -> NgCall:
-        """A new call at the rtpengine that has least to do."""
+    def _check_room(self, now: float) -> None:
+        self._choose_node(now)
+
+    def _choose_node(self, now: float) -> int:
+        """The rtpengine that has least to do. Raises `CannotMeet`."""
         node = self._nodes.choose(now)
         if node is None:
             raise CannotMeet(Cause.NO_RESOURCES, f"no rtpengine answers, of {self._nodes}")
+        return node
+
+    def _begin(self, handle: str, now: float) -> NgCall:
+        """A new call at the rtpengine that has least to do."""
+        node = self._choose_node(now)
         self._last_session += 1
         parties = {side: NgParty() for side in Side}
         exchange = Exchange(parties, self._rng, self._reaches, self._filtered)
