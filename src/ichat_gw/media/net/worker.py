@@ -7,8 +7,8 @@ ignored: on a terminal it is the parent that decides.
 
 The loop is level-triggered with one `recvfrom_into` per event, on unconnected sockets with small
 buffers; what a descriptor needs is bound to it beforehand. RTP from the accepted source that goes on where
-its last packet was, with the same payload type and gaps at most, takes the short cut in `run`; all else is
-judged by `Gate.route`. No datagram whatever makes the worker raise.
+its last packet was, with the same payload type, takes the short cut in `run`; all else is judged by
+`Gate.route`. No datagram whatever makes the worker raise.
 """
 
 import contextlib
@@ -54,7 +54,7 @@ from ichat_gw.media.relay_messages import (
 )
 from ichat_gw.media.relay_session import RelaySession
 from ichat_gw.media.rtp import MAX_PACKET, Kind
-from ichat_gw.media.stream import MAX_DROPOUT, Stream
+from ichat_gw.media.stream import Stream
 
 SNAPSHOT_EVERY = 5.0
 """Seconds until a successor's knowledge of a call is renewed although nothing but counters has changed."""
@@ -109,7 +109,7 @@ class Worker:
         wait = self._poll.poll
         head = _HEAD.unpack_from
         sockets = self._bound
-        dropout, longest = MAX_DROPOUT, MAX_PACKET
+        longest = MAX_PACKET
         timers = self._timers
         while self._running:
             alarm = timers.deadline()
@@ -130,20 +130,18 @@ class Worker:
                     continue
                 start, sequence, stamp, ssrc = head(buffer)
                 target = out.target
-                ahead = sequence - stream.next
+                ticks = stamp - stream.stamp
                 if (
-                    0 <= ahead < dropout
+                    sequence == stream.next
                     and start == stream.start
-                    and source == gate.accepted
                     and ssrc == stream.ssrc
-                    and stamp > stream.stamp
+                    and source == gate.accepted
+                    and ticks > 0
                     and target is not None
                     and 12 <= size <= longest
                 ):
-                    if ahead:
-                        stream.lost += ahead
-                    off = (now - stream.at) * stream.rate - (stamp - stream.stamp)
-                    stream.jitter += ((off if off > 0 else -off) - stream.jitter) / 16
+                    off = (now - stream.at) * stream.rate - ticks
+                    stream.jitter += ((off if off > 0.0 else -off) - stream.jitter) * 0.0625
                     stream.next = (sequence + 1) & 0xFFFF
                     stream.stamp = stamp
                     stream.at = now
