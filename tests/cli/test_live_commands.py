@@ -272,12 +272,16 @@ def test_records(server: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
     assert "There are older ones" in text
     server.says("GET /records?search=bob+x&limit=3", Records())
     run_command(["records", "bob x", "-n", "3"])
+    assert shown(capsys) == "In no call that has ended does this text occur.\n"
+    server.says("GET /records?limit=20", Records())
+    run_command(["records"])
     assert shown(capsys) == "No calls have ended.\n"
     run_command(["records", "bob x", "-n", "3", "--json"])
     assert json.loads(shown(capsys)) == {"records": [], "more": False}
     for number in ("0", "501", "x"):
         with pytest.raises(SystemExit):
             run_command(["records", "-n", number])
+        assert "a number from 1 to 500 is needed" in capsys.readouterr().err
 
 
 def test_records_as_csv(server: ApiServer, capfdbinary: pytest.CaptureFixture[bytes]) -> None:

@@ -25,6 +25,11 @@ def test_audio_that_is_missing_matters_more_than_who_hung_up() -> None:
     assert verdict.remedy == "look at her microphone"
 
 
+def test_what_goes_for_both_directions_is_said_once() -> None:
+    short = Finding("too-short", "the call was too short")
+    assert Verdict(HUNG_UP, short, short).sentence == "bob hung up after 10 s; the call was too short."
+
+
 def test_a_call_that_never_was() -> None:
     verdict = Verdict(BUSY)
     assert (verdict.code, verdict.sentence, verdict.remedy) == ("busy", "alice is busy.", "call later")

@@ -4,6 +4,7 @@ With --csv all of them are written as a table for other programs.
 """
 
 import argparse
+import re
 import sys
 
 from ichat_gw.cli.client import add_connection, client_of
@@ -28,10 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _limit(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= MAX_RECORDS:
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= MAX_RECORDS:
         raise argparse.ArgumentTypeError(f"a number from 1 to {MAX_RECORDS} is needed")
-    return number
+    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> Exit:
@@ -58,7 +58,10 @@ def run(arguments: argparse.Namespace) -> Exit:
         )
         for record in records.records
     ]
-    for line in table(HEAD, rows) if rows else ["No calls have ended."]:
+    nothing = (
+        "In no call that has ended does this text occur." if arguments.search else "No calls have ended."
+    )
+    for line in table(HEAD, rows) if rows else [nothing]:
         say(line)
     if records.more:
         say(f"There are older ones; -n up to {MAX_RECORDS} shows more, --csv all.")

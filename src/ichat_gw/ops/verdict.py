@@ -37,7 +37,8 @@ class Verdict(msgspec.Struct, frozen=True):
     def sentence(self) -> str:
         """All of it, as one sentence."""
         audio = [finding for finding in self.findings[1:] if finding.code != "arrived"]
-        return "; ".join(finding.sentence for finding in (self.end, *audio)) + "."
+        # What is said of both directions in the same words is said once.
+        return "; ".join(dict.fromkeys(finding.sentence for finding in (self.end, *audio))) + "."
 
     @property
     def remedy(self) -> str:
