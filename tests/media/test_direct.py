@@ -1,10 +1,6 @@
 """Direct media, with the built-in relay behind it: who is told what, and what the relay is left for."""
 
-from random import Random
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.media import (
@@ -12,125 +8,14 @@ from ichat_gw.call.media import (
     MediaCandidate,
     MediaOffer,
     MediaPassedOn,
-    MediaPassOn,
-    MediaReady,
-    MediaRefused,
-    MediaRelease,
     MediaReoffer,
     MediaReplace,
-    MediaReply,
-    MediaRequest,
     MediaUpdate,
-    Side,
 )
-from ichat_gw.media.direct import DirectMedia
-from ichat_gw.media.engine import (
-    EngineCommand,
-    FromWorker,
-    MediaFor,
-    MediaOver,
-    MediaPath,
-    MediaSettings,
-    ToCall,
-    ToWorker,
-)
-from ichat_gw.media.relay_engine import EngineConfig, RelayEngine
-from ichat_gw.media.relay_messages import Close, Closed, Open, Opened, PartyCounters, Started
+from ichat_gw.media.engine import MediaSettings
+from tests.media.direct_calls import CALLEE, CALLER, HELD, ICHAT, OURS, PHONE, REFUSED, Scene, local
 from tests.media.relaying import audio_lines, sdp
 from tests.media.test_sdp import VICEROY
-
-CALLER, CALLEE = Side.CALLER, Side.CALLEE
-OURS = "192.0.2.1"
-PHONE = sdp("192.0.2.10", 30_000, formats="0 8")
-ICHAT = sdp("192.0.2.20", 16_402, extra="a=rtcp:16402\r\n")
-HELD = ICHAT.replace("sendrecv", "sendonly")
-REFUSED = Ending(Cause.NOT_ACCEPTABLE, 488, "no")
-RELAYED = MediaPath("a", False)
-
-
-def local(host: str) -> str:
-    return "2001:db8::1" if ":" in host else OURS
-
-
-class Scene:
-    """Direct media before a relay whose worker does as it is told at once."""
-
-    def __init__(self, filtered: frozenset[int] = frozenset()) -> None:
-        config = EngineConfig(8000, 8099, filtered, port_rest=0.0)
-        self.engine = DirectMedia(RelayEngine(config, local, Random(1)), Random(2), filtered)
-        self.replies: list[MediaReply] = []
-        self.paths: list[tuple[bool, str]] = []
-        self.over = 0
-        self.numbers = 0
-        self._do(self.engine.receive(FromWorker(Started(1, 1024)), 0.0))
-
-    def _do(self, commands: list[EngineCommand]) -> None:
-        for command in commands:
-            match command:
-                case ToCall(_, reply):
-                    self.replies.append(reply)
-                case ToWorker(Open(session, side)):
-                    self._do(self.engine.receive(FromWorker(Opened(session, side)), 0.0))
-                case ToWorker(Close(session)):
-                    closed = Closed(session, PartyCounters(), PartyCounters())
-                    self._do(self.engine.receive(FromWorker(closed), 0.0))
-                case MediaPath(_, direct, why):
-                    self.paths.append((direct, why))
-                case MediaOver():
-                    self.over += 1
-                case _:
-                    pass
-
-    def ask(self, kind: type, *more: object, **named: object) -> MediaReply:
-        """Ask for something; the reply to it."""
-        self.numbers += 1
-        request: MediaRequest = kind(self.numbers, *more, **named)
-        self._do(self.engine.receive(MediaFor("a", request), 0.0))
-        reply = self.replies.pop()
-        assert not self.replies
-        assert not isinstance(reply, MediaReady | MediaPassOn | MediaRefused) or reply.request == self.numbers
-        return reply
-
-    def ready(self, kind: type, *more: object, **named: object) -> str:
-        reply = self.ask(kind, *more, **named)
-        assert isinstance(reply, MediaReady), reply
-        return reply.sdp
-
-    def passes_on(self, kind: type, *more: object) -> str:
-        reply = self.ask(kind, *more)
-        assert isinstance(reply, MediaPassOn), reply
-        return reply.sdp
-
-    def refused(self, kind: type, *more: object) -> Ending:
-        reply = self.ask(kind, *more)
-        assert isinstance(reply, MediaRefused), reply
-        return reply.ending
-
-    def release(self) -> None:
-        self._do(self.engine.receive(MediaFor("a", MediaRelease()), 0.0))
-        assert not self.replies
-        assert (self.engine.calls, self.engine.ports_in_use, self.engine.open_sessions) == (0, 0, 0)
-
-    # --- how calls begin ---
-
-    def sip_calls_ichat(self, phone: str = PHONE, ichat: str = ICHAT) -> tuple[str, str]:
-        """What iChat and the phone were told."""
-        assert self.ready(MediaOffer, CALLER, phone, "", "192.0.2.10", True, reserve=False) == ""
-        offer = self.ready(MediaOffer, CALLER, phone, "192.0.2.20", "192.0.2.10", True)
-        return offer, self.ready(MediaAnswer, CALLEE, ichat, "192.0.2.10")
-
-    def ichat_calls_sip(self, phone: str = PHONE) -> None:
-        """Up to the phone's answer."""
-        offer = self.ready(MediaOffer, CALLER, None, "192.0.2.10")
-        assert f"c=IN IP4 {OURS}" in offer
-        self.ready(MediaAnswer, CALLEE, phone, "")
-
-    def moved(self) -> tuple[str, str]:
-        """What the phone and iChat were told."""
-        self.ichat_calls_sip()
-        to_phone = self.passes_on(MediaReoffer, CALLER, ICHAT, "192.0.2.20")
-        return to_phone, self.ready(MediaPassedOn, CALLEE, PHONE.replace("0 8", "0"))
-
 
 # --- calls from SIP ---------------------------------------------------------------------------------------
 
@@ -469,80 +354,3 @@ def test_nobody_new_comes_into_a_direct_call(kind: type) -> None:
     ending = scene.refused(kind, CALLER, *more)
     assert ending.sip_status == 488
     assert "AlwaysRelayIChatMedia = on" in ending.text
-
-
-# --- out of turn ------------------------------------------------------------------------------------------
-
-
-def test_requests_for_calls_that_are_not_known() -> None:
-    scene = Scene()
-    for kind, more in (
-        (MediaAnswer, (CALLEE, ICHAT, "")),
-        (MediaReoffer, (CALLEE, ICHAT, "")),
-        (MediaPassedOn, (CALLEE, ICHAT)),
-    ):
-        assert scene.refused(kind, *more).cause is Cause.MEDIA_FAILED
-    scene.release()
-
-
-def test_requests_out_of_turn() -> None:
-    scene = Scene()
-    scene.ready(MediaOffer, CALLER, PHONE, "192.0.2.20")
-    for kind, more in (
-        (MediaAnswer, (CALLER, PHONE, "")),
-        (MediaReoffer, (CALLER, PHONE, "")),
-        (MediaReoffer, (CALLER, None, "")),
-        (MediaUpdate, (CALLEE, ICHAT)),
-        (MediaPassedOn, (CALLEE, ICHAT)),
-    ):
-        assert scene.refused(kind, *more).cause is Cause.MEDIA_FAILED
-    assert scene.refused(MediaAnswer, CALLEE, "nonsense", "").cause is Cause.MALFORMED
-    scene.release()
-
-
-def test_a_call_that_is_refused_before_it_has_begun() -> None:
-    scene = Scene()
-    assert scene.refused(MediaOffer, CALLER, "nonsense", "").cause is Cause.MALFORMED
-    assert scene.refused(MediaOffer, CALLER, sdp("192.0.2.10", 0), "").warning == 304
-    scene.release()
-
-
-def test_the_relay_shows_through() -> None:
-    scene = Scene()
-    assert scene.engine.status().parts
-    assert scene.engine.ready
-    scene.ichat_calls_sip()
-    assert scene.engine.deadline() is None
-    assert scene.engine.expire(1.0) == []
-
-
-DESCRIPTIONS = [
-    PHONE,
-    ICHAT,
-    HELD,
-    VICEROY,
-    sdp("2001:db8::20", 16_402),
-    sdp("0.0.0.0", 5),
-    sdp("192.0.2.30", 9, formats="8"),
-    "nonsense",
-]
-SIDES = st.sampled_from(Side)
-TEXTS = st.sampled_from(DESCRIPTIONS)
-ANYTHING = st.one_of(
-    st.tuples(st.just(MediaOffer), SIDES, st.none() | TEXTS, st.sampled_from(["", "192.0.2.20", "::1"])),
-    st.tuples(st.just(MediaAnswer), SIDES, TEXTS, st.just("")),
-    st.tuples(st.just(MediaReoffer), SIDES, st.none() | TEXTS, st.just("192.0.2.10")),
-    st.tuples(st.just(MediaUpdate), SIDES, TEXTS),
-    st.tuples(st.just(MediaPassedOn), SIDES, st.none() | TEXTS),
-    st.tuples(st.just(MediaCandidate), SIDES, st.just("192.0.2.30")),
-    st.tuples(st.just(MediaReplace), SIDES, st.none() | TEXTS, st.just(""), st.booleans()),
-)
-
-
-@given(st.lists(ANYTHING, max_size=12))
-@settings(max_examples=300, deadline=None)
-def test_whatever_is_asked_gets_one_reply_and_leaves_nothing(requests: list[tuple[type, object]]) -> None:
-    scene = Scene()
-    for kind, *more in requests:
-        scene.ask(kind, *more)
-    scene.release()
