@@ -59,7 +59,7 @@ def test_its_rules_connect_all_users_with_all_phones() -> None:
         ("xmpp:alice@jabber.example.org", "sip:alice@phones.example.org"),
         ("xmpp:alice@jabberxexample.org", None),
     ):
-        (result,) = translate(address, rules)
+        (result,) = translate(address, rules, "")
         assert result.called == called
 
 

@@ -62,6 +62,15 @@ def test_without_a_scheme_it_is_tried_from_both_sides(capsys: pytest.CaptureFixt
     assert "\n\nsip:bob@phones.example, called by a SIP phone:" in capsys.readouterr().out
 
 
+def test_a_number_is_the_speed_dial_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["translate", "072*1", "--json"]) == Exit.OK
+    (found,) = json.loads(capsys.readouterr().out)["results"]
+    assert (found["trial"]["address"], found["called"]) == (
+        "xmpp:072*1@gw.example",
+        "sip:072*1@phones.example",
+    )
+
+
 def test_a_sip_address_as_the_rules_see_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["translate", "sip:bob@phones.example:5070;user=phone"]) == Exit.OK
     assert "reaches xmpp:bob@jabber.example" in capsys.readouterr().out

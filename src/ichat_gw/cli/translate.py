@@ -2,7 +2,8 @@
 
 Each rule is shown with what it does with the address, the groups of those that match, and whom a call to the
 address would reach. A SIP address is taken as the rules see it, without port and parameters. An address
-without scheme is tried as one that an iChat user calls (xmpp:) and as one that a SIP phone calls (sip:).
+without scheme is tried as one that an iChat user calls (xmpp:) and as one that a SIP phone calls (sip:). What
+has no @ either, such as a number, is the speed dial that an iChat user has for it.
 """
 
 import argparse
@@ -48,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> Exit:
     """Show it; NOT_FOUND when no call to the address reaches anybody."""
-    rules = configuration(arguments).settings.translation_rules
-    tried = translate(arguments.address, rules)
+    settings = configuration(arguments).settings
+    tried = translate(arguments.address, settings.translation_rules, settings.jabber_component_name)
     if arguments.json:
         show_json({"results": tried})
     else:
@@ -60,11 +61,13 @@ def run(arguments: argparse.Namespace) -> Exit:
     return Exit.OK if any(each.called for each in tried) else Exit.NOT_FOUND
 
 
-def translate(address: str, rules: Sequence[TranslationRule]) -> tuple[Translated, ...]:
+def translate(address: str, rules: Sequence[TranslationRule], component: str) -> tuple[Translated, ...]:
     """Try an address as called from the network that its scheme names, or from both."""
     scheme, colon, _ = address.partition(":")
     if colon and scheme.lower() in _ORIGIN:
         return (_one(address, _ORIGIN[scheme.lower()], rules),)
+    if address and "@" not in address:
+        return (_one(f"xmpp:{address}@{component}", Network.XMPP, rules),)
     return tuple(
         _one(f"{prefix}:{address}", network, rules)
         for prefix, network in (("xmpp", Network.XMPP), ("sip", Network.SIP))
