@@ -49,8 +49,7 @@ def stage(shared_stage: Stage, runner: asyncio.Runner) -> Iterator[Stage]:
     runner.run(shared_stage.connected())
     yield shared_stage
     shared_stage.phone.stop()
-    if ichat.sip.calls and not ichat.sip.call.over:
-        ichat.sip.hang_up()
+    runner.run(shared_stage.hang_up())
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ async def command(*words: str | Path, cwd: Path | None = None) -> Done:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         out, err = await process.communicate()
     assert "Traceback" not in err.decode()
     return Done(process.returncode or 0, out.decode(), err.decode())
@@ -195,7 +195,7 @@ async def hang_up(stage: Stage) -> list[Mapping[str, object]]:
 
     stage.gateway.program.signal(signal.SIGHUP)
     last = ("reloaded", "reload: nothing was changed")
-    await stage.gateway.program.until_ready(lambda: any(line.event in last for line in lines()), 10.0)
+    await stage.gateway.program.until_ready(lambda: any(line.event in last for line in lines()), 30.0)
     return [line.whole for line in lines()]
 
 

@@ -67,7 +67,7 @@ async def test_a_phone_calls_and_both_are_heard(stage: Stage) -> None:
 async def test_hold_and_resume_from_the_phone(stage: Stage) -> None:
     dialling = stage.phone.dial_and_hold(stage.gateway.address, "alice", talk=0.5, hold=0.5)
     await stage.ichat.wait_for("established")
-    await stage.ichat.wait_for("ended", within=8)
+    await stage.ichat.wait_for("ended")
     result = await dialling.result()
     assert result.kinds.count("in SIP 200 INVITE") == 3
     assert result.echoed >= 0.8 * 50
@@ -79,7 +79,7 @@ async def test_rtpengine_dies(stage: Stage, rtpengine: PrivateRtpengine, tmp_pat
     await dialling.until("SIP 200 INVITE")
     await asyncio.sleep(0.3)
     rtpengine.kill()
-    await stage.ichat.wait_for("ended", within=20)
+    await stage.ichat.wait_for("ended")
     dialling.stop()
     events = stage.gateway.events()
     (lost,) = [event for event in events if event.event == "media lost"]
@@ -89,7 +89,7 @@ async def test_rtpengine_dies(stage: Stage, rtpengine: PrivateRtpengine, tmp_pat
     refused = stage.phone.dial(stage.gateway.address, "alice", talk=0.1)
     assert "in SIP 503 INVITE" in (await refused.outcome()).kinds
     rtpengine.start()
-    await stage.gateway.program.until_ready(lambda: ups(stage) == 2, 10.0)
+    await stage.gateway.program.until_ready(lambda: ups(stage) == 2, 30.0)
     stage.ichat.forget()
     await flows.sip_calls_established(stage, talk=0.3)
 

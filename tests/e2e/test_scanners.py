@@ -110,7 +110,7 @@ async def test_scanning_and_cracking(tmp_path: Path) -> None:
             attack("127.0.0.64", "svcrack", "-u", "alice", "-d", str(passwords)),
             attack("127.0.0.65", "svmap"),
         )
-        await stage.ichat.wait_for("ended", within=TALK + 5)
+        await stage.ichat.wait_for("ended", within=TALK + 30)
         phone = await dialling.result()
 
         for said in (invites, registers, options):

@@ -53,6 +53,15 @@ async def check_conversation(stage: Stage, phone: Baresip, phone_stream: str) ->
     assert longest_run(heard, samples_of(stream_pcmu(call.stream, call.sent))) >= TALK * 50 * 0.8
 
 
+async def both_have_heard(stage: Stage, phone: Baresip) -> None:
+    """Let them talk until enough has come to both; baresip writes what it has heard as it plays it."""
+    await asyncio.sleep(TALK)
+    call = stage.ichat.sip.call
+    await phone.program.until_ready(
+        lambda: call.received >= TALK * 50 and len(phone.heard()) >= TALK * 8000, 30.0
+    )
+
+
 async def test_ichat_calls_baresip(stage: Stage, tmp_path: Path) -> None:
     phone = Baresip(
         tmp_path, SPEED_DIAL, sound=samples_of(stream_pcmu("baresip", 600)), port=stage.phone.port
@@ -60,7 +69,7 @@ async def test_ichat_calls_baresip(stage: Stage, tmp_path: Path) -> None:
     with phone:
         stage.ichat.call(stage.speed_dial)
         await stage.ichat.wait_for("established")
-        await asyncio.sleep(TALK)
+        await both_have_heard(stage, phone)
         stage.ichat.sip.hang_up()
         await stage.ichat.wait_for("SIP 200 BYE")
         await asyncio.sleep(0.2)
@@ -71,7 +80,7 @@ async def test_baresip_calls_ichat(stage: Stage, tmp_path: Path) -> None:
     with Baresip(tmp_path, "15557654321", sound=samples_of(stream_pcmu("baresip", 600))) as phone:
         phone.dial(f"sip:alice@{stage.gateway.address}")
         await stage.ichat.wait_for("established")
-        await asyncio.sleep(TALK)
+        await both_have_heard(stage, phone)
         phone.hang_up()
         await stage.ichat.wait_for("ended")
         await asyncio.sleep(0.2)
@@ -86,7 +95,7 @@ async def test_ten_seconds_of_speech_arrive_whole(stage: Stage, tmp_path: Path) 
         phone.dial(f"sip:alice@{stage.gateway.address}")
         await stage.ichat.wait_for("established")
         call = stage.ichat.sip.call
-        await phone.program.until_ready(lambda: call.receiver.received >= 50 + 500 + 25, 20.0)
+        await phone.program.until_ready(lambda: call.receiver.received >= 50 + 500 + 25, 60.0)
         phone.hang_up()
         await stage.ichat.wait_for("ended")
         await asyncio.sleep(0.2)
@@ -107,7 +116,7 @@ def pcmu_twice(payload: bytes) -> bytes:
 async def test_hold_and_resume_from_the_phone(stage: Stage) -> None:  # trace 15
     dialling = stage.phone.dial_and_hold(stage.gateway.address, "alice", talk=0.5, hold=0.5)
     await stage.ichat.wait_for("established")
-    await stage.ichat.wait_for("ended", within=8)
+    await stage.ichat.wait_for("ended")
     result = await dialling.result()
     assert result.kinds.count("in SIP 200 INVITE") == 3
     assert stage.ichat.sightings.count("SIP INVITE") == 1, "a hold is answered by the gateway itself"
@@ -199,4 +208,4 @@ async def test_no_port_is_held_after_the_call(stage: Stage) -> None:
             if first <= connection.laddr.port <= last
         ]
 
-    await stage.gateway.program.until_ready(lambda: held() == [], 5.0)
+    await stage.gateway.program.until_ready(lambda: held() == [], 30.0)

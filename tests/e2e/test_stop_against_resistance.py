@@ -40,6 +40,6 @@ async def test_stopped_while_it_starts(own_stage: Stage, event: str) -> None:
     await gateway.stop_async()
     seen = gateway.program.output.count(f'"{event}"')
     gateway.start(ready=False)
-    await gateway.program.until_ready(lambda: gateway.program.output.count(f'"{event}"') > seen, 10.0)
+    await gateway.program.until_ready(lambda: gateway.program.output.count(f'"{event}"') > seen, 30.0)
     await gateway.stop_async(signal.SIGINT)
     assert "Traceback" not in gateway.program.output

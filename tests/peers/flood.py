@@ -33,7 +33,7 @@ class Flood:
         self._program = Program(f"flood-{self.address}", command, self.directory)
         self._program.spawn()
 
-    async def end(self, within: float = 20.0) -> Counter[int]:
+    async def end(self, within: float = 60.0) -> Counter[int]:
         """Wait until every call has been answered or given up; count the final statuses."""
         assert self._program is not None
         await self._program.finished(within)

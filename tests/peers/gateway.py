@@ -24,7 +24,8 @@ from peers.ports import LOOPBACK, free_port, free_ports
 from peers.program import POLL, Program, ProgramError
 from peers.xmpp_server import XmppServer
 
-READY_TIMEOUT = 15.0
+READY_TIMEOUT = 60.0
+"""Seconds; it takes one, but ten on a very busy machine."""
 STOP_WITHIN = 5.0
 """Seconds within which SIGTERM must have ended everything."""
 
@@ -217,7 +218,7 @@ class GatewayProcess:
             lambda: any(
                 (e.event, e.direction, e.summary) == wanted and peer in ("", e.peer) for e in self.events()
             ),
-            5.0,
+            30.0,
         )
 
     def _ready_count(self) -> int:

@@ -21,7 +21,7 @@ from typing import Any, Self
 from peers.ports import accepts_tcp, free_port, udp_is_bound
 from peers.program import Program, find
 
-READY_TIMEOUT = 10.0
+READY_TIMEOUT = 30.0
 """Seconds until its ports must be bound; usually it takes half of one."""
 REALM = "kamailio.test"
 

@@ -18,7 +18,7 @@ from typing import Self
 from peers.ports import free_port, free_ports, udp_is_bound
 from peers.program import Program, find
 
-READY_TIMEOUT = 10.0
+READY_TIMEOUT = 30.0
 """Seconds until its control port must be bound; usually it takes a quarter of one."""
 
 

@@ -94,14 +94,14 @@ class PhoneRun:
             return []
         return read_messages(self._message_file.read_bytes())
 
-    async def result(self, within: float = 20.0) -> PhoneResult:
+    async def result(self, within: float = 60.0) -> PhoneResult:
         """Wait for the end; raises ProgramError, with SIPp's own words, unless all went as written."""
         result = await self.outcome(within)
         if result.exit_status != 0:
             raise self.program.failed(f"ended with {result.exit_status}; messages: {result.kinds}")
         return result
 
-    async def outcome(self, within: float = 20.0) -> PhoneResult:
+    async def outcome(self, within: float = 60.0) -> PhoneResult:
         """The same, whatever it was."""
         try:
             async with asyncio.timeout(within):
@@ -112,7 +112,7 @@ class PhoneRun:
         counts = [int(n) for n in re.findall(r"(\d+) Total echo RTP pckts 1st stream", screen)]
         return PhoneResult(status, self.messages, counts[-1] if counts else 0)
 
-    async def until(self, kind: str, way: str = "in", within: float = 5.0) -> PlainSip:
+    async def until(self, kind: str, way: str = "in", within: float = 30.0) -> PlainSip:
         """Wait for a message of that kind in the trace."""
         found: list[PlainSip] = []
 
@@ -280,7 +280,7 @@ class SippPhone:
         run = PhoneRun(program, message_file, screen_file)
         self.runs.append(run)
         if not remote:
-            program.await_ready(lambda: tcp_is_bound(self.port) if self.tcp else udp_is_bound(port), 5.0)
+            program.await_ready(lambda: tcp_is_bound(self.port) if self.tcp else udp_is_bound(port), 30.0)
         return run
 
 

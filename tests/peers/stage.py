@@ -1,6 +1,7 @@
 """Everything that a call needs, on loopback: XMPP server, gateway, a simulated iChat and a SIPp phone."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from slixmpp.exceptions import IqError
 from peers.gateway import GatewayProcess
 from peers.ichat import SimulatedIChat
 from peers.prosody import PrivateProsody
+from peers.sightings import NotSeenError
 from peers.sip_phone import SippPhone
 from peers.xmpp_server import XmppServer
 
@@ -67,6 +69,15 @@ class Stage:
         await self.ichat.log_out()
         await self.prosody.stop_async()
 
+    async def hang_up(self) -> None:
+        """End the call that a test has left when it failed, so that the next one finds none."""
+        sip = self.ichat.sip
+        if sip.calls and not sip.call.over:
+            self.ichat.forget()
+            sip.hang_up()
+            with contextlib.suppress(NotSeenError):  # the gateway may have ended it, or be gone
+                await self.ichat.wait_for("SIP 200 BYE", within=5.0)
+
     async def settle(self) -> None:
         """Wait until the gateway knows alice's present state, and begin a new page of sightings.
 
@@ -76,7 +87,7 @@ class Stage:
         await self.ichat.query(self.gateway.control, "http://jabber.org/protocol/disco#info")
         self.ichat.forget()
 
-    async def connected(self, within: float = 20.0) -> None:
+    async def connected(self, within: float = 60.0) -> None:
         """`settle`, as soon as the component is connected (again)."""
         give_up = time.monotonic() + within
         while True:

@@ -25,7 +25,7 @@ LOOK = 0.01
 """Seconds between two looks at what has come."""
 HEARD = 15
 """Packets that prove that sound flows."""
-GONE_WITHIN = 10.0
+GONE_WITHIN = 30.0
 """Seconds after which nothing may be left of a call."""
 
 
@@ -48,7 +48,7 @@ class Talk:
             if self.call.received != heard:
                 heard, at = self.call.received, now
 
-    async def heard(self, within: float = 10.0) -> None:
+    async def heard(self, within: float = 30.0) -> None:
         """Wait until sound of now goes to the phone and back."""
         packets = self.call.received + HEARD
         give_up = time.monotonic() + within
@@ -77,6 +77,7 @@ async def talking(stage: Stage) -> AsyncIterator[Talk]:
             await talk.heard()
         finally:
             watching.cancel()
+    await stage.ichat.sip.hush()
     stage.ichat.sip.hang_up()
     await stage.ichat.wait_for("SIP 200 BYE")
     await phone.result()
@@ -103,7 +104,7 @@ async def ask(stage: Stage, path: str) -> Any:
     url = f"http://127.0.0.1:{stage.gateway.settings['HttpPort']}/api/v1/{path}"
 
     def read() -> Any:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=20) as answer:
             return json.load(answer)
 
     return await asyncio.to_thread(read)

@@ -17,6 +17,8 @@ USER_AGENT = "Viceroy 1.4.1"
 T1 = 0.5
 """Seconds until the first repetition of an unanswered message (RFC 3261)."""
 LAST_REPETITION = 6
+QUIET = 1.0
+"""Seconds after which nothing comes any more of what was sent to an echo."""
 
 Address = tuple[str, int]
 Manner = Literal["answer", "busy", "ring"]
@@ -129,6 +131,19 @@ class ViceroyStack(asyncio.DatagramProtocol):
         call = self.call
         self._request(call, "BYE")
         self._end(call)
+
+    async def hush(self) -> None:
+        """Send no more sound, and wait for what comes back of it from an echo, so that a BYE overtakes none.
+
+        Over when all is back, or nothing has come for `QUIET` seconds.
+        """
+        call, loop = self.call, asyncio.get_running_loop()
+        self._silence(call)
+        heard, since = call.received, loop.time()
+        while call.received < call.sent and loop.time() < since + QUIET:
+            await asyncio.sleep(0.02)
+            if call.received != heard:
+                heard, since = call.received, loop.time()
 
     def ping(self) -> None:
         """The MESSAGE that iChat sends inside a dialog to see whether the other side is still there."""

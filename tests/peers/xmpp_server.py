@@ -15,7 +15,7 @@ from typing import Self
 from peers.ports import accepts_tcp, free_port
 from peers.program import Program
 
-READY_TIMEOUT = 20.0
+READY_TIMEOUT = 60.0
 """Seconds until both ports must accept connections; usually it takes half of one."""
 
 
