@@ -144,6 +144,15 @@ def test_an_ended_call_is_counted(world: WatchedWorld) -> None:
     assert (view._directions, view._setup, view._counters) == ({}, {}, {})
 
 
+def test_how_long_it_runs_does_not_depend_on_the_time_of_day(world: WatchedWorld) -> None:
+    view = world.watch()
+    world.run(60.0)
+    now = view.status(world.at)
+    stepped = view.status(world.at - 3600.0)
+    assert now.uptime_seconds == stepped.uptime_seconds == 60.0
+    assert (now.started - stepped.started).total_seconds() == 3600.0
+
+
 def test_what_is_remembered_of_ended_calls_is_bounded(world: WatchedWorld) -> None:
     view = world.watch()
     ends = [CallEnded(f"c-{number}", Ending(Cause.HANGUP), None) for number in range(MOST_FADING + 5)]

@@ -38,7 +38,10 @@ class WatchedWorld(World):
         super().__post_init__()
 
     def watch(self) -> View:
-        about = About("1.2.3", "jabber.localhost:5347", lambda: ("UDP 127.0.0.1:5070",))
+        began = self.now
+        about = About(
+            "1.2.3", "jabber.localhost:5347", lambda: ("UDP 127.0.0.1:5070",), lambda: self.now - began
+        )
         self.view = View(self.gateway, self.tracing, about, self.at)
         return self.view
 

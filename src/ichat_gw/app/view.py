@@ -73,6 +73,8 @@ class About:
     """`host:port`."""
     listening: Callable[[], tuple[str, ...]]
     """The SIP sockets."""
+    uptime: Callable[[], float]
+    """For how many seconds it runs, whatever the time of day was set to."""
 
 
 @dataclass(slots=True)
@@ -378,11 +380,12 @@ class View:
         gateway, about = self._gateway, self._about
         missing = self.ready()
         states = Counter(self._registration_states())
+        uptime = about.uptime()
         return Status(
             version=about.version,
-            started=_time(self._started),
+            started=_time(at - uptime),
             now=_time(at),
-            uptime_seconds=round(at - self._started, 1),
+            uptime_seconds=round(uptime, 1),
             ready=not missing,
             not_ready=missing,
             calls=len(self._directions),

@@ -260,7 +260,8 @@ async def open_page(
 ) -> StatusPage:
     """The status page of a gateway that runs, at HttpAddress and HttpPort of the settings in force."""
     settings = reloader.settings
-    about = About(__version__, jabber_server(settings), listening)
+    began = time.monotonic()
+    about = About(__version__, jabber_server(settings), listening, lambda: time.monotonic() - began)
     view = View(gateway, onlookers.tracing, about, time.time())
     source = GatewaySource(view, onlookers.memory, reloader, reload, __version__, catch_up=onlookers.catch_up)
     page = StatusPage(view, source, settings, ask)
