@@ -76,6 +76,7 @@ def serve(folder: Path, scene: Callable[[ConnectorServer, Wires], None]) -> None
             ping_seconds=0.0,
             messages=True,
             numbers_reachable=False,
+            longest_stanza=10_000,
             traces=False,
             database=str(folder / "db"),
             userdb=str(folder / "none"),

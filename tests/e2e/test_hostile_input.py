@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+from slixmpp.exceptions import IqError
 
 from peers import flows
 from peers.ichat import SimulatedIChat
@@ -120,6 +123,32 @@ async def test_header_and_body_bombs(stage: Stage) -> None:
     assert talk.lost <= flows.LOST_AT_THE_EDGES
     assert "internal error" not in stage.gateway.log_file.read_text()
     await flows.sip_calls_established(stage, talk=0.1)
+
+
+async def test_messages_and_stanzas_may_be_only_so_long(tmp_path: Path) -> None:
+    settings = {"MaxSIPMessageSize": "4096", "MaxStanzaSize": "10000"}
+    async with Stage(tmp_path, settings=settings) as stage, SimulatedIChat(stage.prosody, "bob") as bob:
+        port = stage.gateway.sip_port
+        long = options("long", "UDP", "X: " + "y" * 5_000)
+        assert await asyncio.to_thread(answer_over_udp, port, long) == b"SIP/2.0 513 Message Too Large"
+        long = options("long", "TCP", "Content-Length: 0", "X: " + "y" * 5_000)
+        assert await answer_over_tcp(port, long) == b"SIP/2.0 513 Headers Too Long\r\n"
+        fits = options("fits", "UDP", "X: " + "y" * 3_000)
+        assert await asyncio.to_thread(answer_over_udp, port, fits) == b"SIP/2.0 200 OK"
+
+        for octets in (5_000, 15_000):
+            question = bob._online().make_iq_get("jabber:iq:version", ito=stage.gateway.control)
+            question.xml.append(ElementTree.fromstring(f"<padding xmlns='urn:x'>{'x' * octets}</padding>"))
+            with contextlib.nullcontext() if octets == 5_000 else pytest.raises(IqError):
+                await question.send(timeout=5)
+
+
+def answer_over_udp(port: int, request: bytes) -> bytes:
+    """The first line of the answer to a datagram."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
+        ours.settimeout(5.0)
+        ours.sendto(request, ("127.0.0.1", port))
+        return ours.recv(65_535).partition(b"\r\n")[0]
 
 
 def nested(depth: int) -> str:

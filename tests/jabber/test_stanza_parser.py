@@ -25,11 +25,11 @@ HEADER = (
 class Stream:
     """A parser and what it found."""
 
-    def __init__(self, header: str = HEADER) -> None:
+    def __init__(self, header: str = HEADER, longest: int = MAX_OCTETS) -> None:
         self.headers: list[Element] = []
         self.stanzas: list[Element] = []
         self.closed = 0
-        self._parser = StanzaParser(self.headers.append, self.stanzas.append, self._close)
+        self._parser = StanzaParser(self.headers.append, self.stanzas.append, self._close, longest)
         self.hears(header)
 
     def hears(self, text: str | bytes) -> None:
@@ -202,6 +202,12 @@ def test_what_is_beyond_a_limit_is_emptied(fits: str, too_much: str) -> None:
     assert (emptied.tag, len(emptied), emptied.text) == (whole.tag, 0, None)
     assert emptied.attrib == {"from": "a@b/c", "to": "d@e", "id": "1", "type": "get"}
     assert following.text == "1"
+
+
+def test_how_long_may_be_another() -> None:
+    stream = Stream(longest=1000)
+    stream.hears(f"<iq id='1'><q>{'x' * 900}</q></iq><iq id='2'><q>{'x' * 1000}</q></iq>")
+    assert [len(stanza) for stanza in stream.stanzas] == [1, 0]
 
 
 @pytest.mark.parametrize(

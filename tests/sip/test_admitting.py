@@ -5,7 +5,7 @@ import pytest
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import Answer, End
 from ichat_gw.sip.events import Flow
-from ichat_gw.sip.user_agent import Verdict
+from ichat_gw.sip.user_agent import UserAgentConfig, Verdict
 from tests.sip.ladder import OURS, Ladder, Peer, sdp
 
 
@@ -49,6 +49,30 @@ def test_what_is_not_admitted_gets_503_and_nothing_is_kept_of_it(method: str) ->
     assert ladder.agent.transactions == ladder.agent.sessions == 0
     assert door.asked == [(method, Flow("UDP", OURS, phone.address))] * 2
     ladder.hears_nothing()
+    ladder.ends_empty()
+
+
+def test_what_is_too_long_gets_513_where_it_is_admitted() -> None:
+    ladder = Ladder(UserAgentConfig(longest_message=1500))
+    phone = ladder.phone()
+    door = Door(ladder, admits=1)
+    for method in ("OPTIONS", "OPTIONS", "ACK"):
+        phone.sends(method, sdp="x" * 1500)
+        ladder.drops("too long")
+    phone.gets(513)
+    phone.silent()
+    assert [method for method, _ in door.asked] == ["OPTIONS", "OPTIONS"]
+    assert ladder.agent.transactions == 0
+    ladder.ends_empty()
+
+
+def test_a_response_that_is_too_long_is_dropped() -> None:
+    ladder = Ladder(UserAgentConfig(longest_message=1500))
+    ladder.phone().throws(
+        b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKa\r\nFrom: <sip:a@b>;tag=1\r\n"
+        b"To: <sip:a@b>;tag=2\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n\r\n" + bytes(1500)
+    )
+    ladder.drops("too long")
     ladder.ends_empty()
 
 

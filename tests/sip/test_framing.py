@@ -102,6 +102,18 @@ def test_a_fault_is_the_end(stream: bytes, text: str, status: int | None) -> Non
         assert response.via.rport == PEER[1]
 
 
+def test_the_longest_message_may_be_another() -> None:
+    fits = message(b"x" * (1000 - len(message(b"x" * 500)) + 500))
+    framer = StreamFramer(1000)
+    assert framer.feed(fits) == [Whole(fits)]
+    (fault,) = framer.feed(message(b"x" * (1001 - len(message(b"x" * 500)) + 500)))
+    assert isinstance(fault, Fault)
+    assert (fault.text, fault.status) == ("Message Too Large", 513)
+    (fault,) = StreamFramer(1000).feed(NO_HEAD_YET + b"\r\nX: " + b"y" * 1000)
+    assert isinstance(fault, Fault)
+    assert (fault.text, fault.status) == ("Headers Too Long", 513)
+
+
 def test_the_largest_body_is_no_fault() -> None:
     large = message(b"x" * MAX_BODY)
     assert frames(large) == [Whole(large)]

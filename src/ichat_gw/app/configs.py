@@ -37,6 +37,7 @@ def user_agent_config(settings: Settings) -> UserAgentConfig:
         max_sessions=MAX_SESSIONS,
         session_expires=settings.session_expires,
         takes_pages=settings.sip_messages,
+        longest_message=settings.max_sip_message_size,
         trust=Trust(settings.sip_credentials, _written_domains(settings)),
     )
 
@@ -108,7 +109,9 @@ def transport_config(settings: Settings) -> TransportConfig:
         tls=tls_files(settings),
         dns_servers=settings.dns_servers,
         limits=StreamLimits(
-            connections=settings.max_connections, per_address=settings.max_connections_per_address
+            connections=settings.max_connections,
+            per_address=settings.max_connections_per_address,
+            message=settings.max_sip_message_size,
         ),
     )
 

@@ -109,6 +109,7 @@ class ConnectorServer:
             on_up=lambda: self._feed(StreamUp()),
             on_down=lambda text: self._feed(StreamDown(text)),
             on_stanza=self._stanza,
+            longest_stanza=start.longest_stanza,
         )
         try:
             async with asyncio.TaskGroup() as group:

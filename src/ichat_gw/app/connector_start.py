@@ -25,6 +25,8 @@ class ConnectorStart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether to pass chat messages on."""
     numbers_reachable: bool
     """Whether to say that telephone numbers can be called."""
+    longest_stanza: int
+    """MaxStanzaSize."""
     traces: bool
     """Whether to tell the gateway of the stanzas of calls."""
     database: str

@@ -340,6 +340,7 @@ class Server:
             ping_seconds=settings.jabber_server_ping_duration,
             messages=settings.sip_messages,
             numbers_reachable=settings.numbers_reachable,
+            longest_stanza=settings.max_stanza_size,
             traces=self._onlookers.wants_stanzas,
             database=str(settings.subscription_database),
             userdb=str(self._directory / "ichat-gw.userdb"),

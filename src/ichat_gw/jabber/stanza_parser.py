@@ -20,7 +20,7 @@ MAX_ATTRIBUTES = 64
 """Attributes of one element."""
 
 MAX_OCTETS = 256 * 1024
-"""The longest stanza whose content is read: what Prosody takes from a client, unless told otherwise."""
+"""The longest stanza whose content is read, unless told otherwise: what Prosody takes from a client."""
 
 HARD_MAX_OCTETS = 10 * 2**20
 """The longest that is passed over; what Prosody takes from another server is 20 times shorter."""
@@ -42,7 +42,7 @@ class XmlRefused(GatewayError):
 class StanzaParser:
     """Takes octets; calls `on_open` with the stream's header, `on_stanza` with each stanza, `on_close`.
 
-    All of that from inside `feed`, in order.
+    All of that from inside `feed`, in order. `longest`: octets of a stanza whose content is read.
     """
 
     def __init__(
@@ -50,7 +50,9 @@ class StanzaParser:
         on_open: Callable[[Element], None],
         on_stanza: Callable[[Element], None],
         on_close: Callable[[], None],
+        longest: int = MAX_OCTETS,
     ) -> None:
+        self._longest = longest
         self._on_open = on_open
         self._on_stanza = on_stanza
         self._on_close = on_close
@@ -140,7 +142,7 @@ class StanzaParser:
         if self._builder is not None:
             self._builder.end(self._names.get(name) or self._name(name))
         if depth == 1:
-            if self._builder is not None and self._expat.CurrentByteIndex - self._begin > MAX_OCTETS:
+            if self._builder is not None and self._expat.CurrentByteIndex - self._begin > self._longest:
                 self._empty()
             stanza = self._emptied if self._builder is None else self._builder.close()
             self._builder = self._emptied = None
@@ -170,7 +172,7 @@ class StanzaParser:
         return (
             self._depth - 1 > MAX_DEPTH
             or len(attributes) > MAX_ATTRIBUTES
-            or self._expat.CurrentByteIndex - self._begin > MAX_OCTETS
+            or self._expat.CurrentByteIndex - self._begin > self._longest
         )
 
     def _empty(self) -> None:

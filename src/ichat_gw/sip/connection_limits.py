@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ichat_gw.clock import Timers
+from ichat_gw.sip.message import MAX_MESSAGE
 
 C = TypeVar("C", bound=Hashable)
 
@@ -21,6 +22,8 @@ class StreamLimits:
     """Open at one time, both directions together."""
     per_address: int = 200
     """Accepted from one address at one time; a proxy needs one, a NAT one for each phone behind it."""
+    message: int = MAX_MESSAGE
+    """Bytes in a message, headers and body together."""
     unfinished: float = 20.0
     """From accepting (or from a message's first byte) to the end of the message."""
     idle: float = 900.0

@@ -14,7 +14,7 @@ from ichat_gw.sip.authentication import Trust
 from ichat_gw.sip.avoided import Avoided
 from ichat_gw.sip.dialog import sip_host
 from ichat_gw.sip.events import Flow, Lookup, Resolved, Send, SessionId, UserAgentCommand
-from ichat_gw.sip.message import Request, Response
+from ichat_gw.sip.message import MAX_MESSAGE, Request, Response
 from ichat_gw.sip.targets import Targets
 from ichat_gw.sip.transaction import (
     MAGIC_COOKIE,
@@ -55,6 +55,8 @@ class UserAgentConfig:
     """Asked for in Session-Expires (RFC 4028); 0: no session timer unless the other end wants one."""
     max_sessions: int = 2000
     """INVITE sessions at one time, of both directions, those included that are fading out; more get 503."""
+    longest_message: int = MAX_MESSAGE
+    """Bytes; a longer request gets 513."""
     takes_pages: bool = False
     """Take MESSAGE outside a dialog (RFC 3428)."""
     trust: Trust = field(default_factory=Trust)

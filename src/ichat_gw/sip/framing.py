@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from ichat_gw.addressing.sip_grammar import WS, decimal
 from ichat_gw.errors import GatewayError
-from ichat_gw.sip.message import MAX_HEADERS, Request, parse, response_to, stamp_via
+from ichat_gw.sip.message import MAX_HEADERS, MAX_MESSAGE, Request, parse, response_to, stamp_via
 
 MAX_HEAD = 32_768
 """Bytes of start line and headers, the empty line included."""
@@ -51,9 +51,14 @@ Frame: TypeAlias = Whole | Ping | Fault
 
 
 class StreamFramer:
-    """One connection's incoming bytes. After a `Fault` everything else is ignored."""
+    """One connection's incoming bytes; `longest` is how many a message may have.
 
-    def __init__(self) -> None:
+    After a `Fault` everything else is ignored.
+    """
+
+    def __init__(self, longest: int = MAX_MESSAGE) -> None:
+        self._longest = longest
+        self._longest_head = min(longest, MAX_HEAD)
         self._buffer = bytearray()
         self._scanned = 0
         """How much of the buffer holds no end of a head."""
@@ -113,14 +118,14 @@ class StreamFramer:
     def _read_head(self) -> Fault | None:
         """Find the end of the head, and in it how long the message is."""
         buffer = self._buffer
-        end = buffer.find(b"\r\n\r\n", max(0, self._scanned - 3), MAX_HEAD)
-        self._scanned = min(len(buffer), MAX_HEAD)
-        head = bytes(buffer[: end + 4 if end >= 0 else MAX_HEAD])
+        end = buffer.find(b"\r\n\r\n", max(0, self._scanned - 3), self._longest_head)
+        self._scanned = min(len(buffer), self._longest_head)
+        head = bytes(buffer[: end + 4 if end >= 0 else self._longest_head])
         line, complete, _ = head.partition(b"\r\n")
         if complete and not _is_start_line(line):
             return Fault("Not SIP", None)
         if end < 0:
-            return Fault("Headers Too Long", 513, head) if len(buffer) >= MAX_HEAD else None
+            return Fault("Headers Too Long", 513, head) if len(buffer) >= self._longest_head else None
         if head.count(b"\r\n") > MAX_HEADERS + 2:
             return Fault("Too Many Headers", 513, head)
         lengths = _lengths(head)
@@ -132,6 +137,8 @@ class StreamFramer:
             return Fault("Bad Content-Length Header", 400, head)
         if length > MAX_BODY:
             return Fault("Body Too Long", 413, head)
+        if end + 4 + length > self._longest:
+            return Fault("Message Too Large", 513, head)
         self._needed = end + 4 + length
         return None
 

@@ -31,7 +31,7 @@ from ichat_gw.sip.events import (
 )
 from ichat_gw.sip.invite_client import ClientSession
 from ichat_gw.sip.invite_server import ServerSession
-from ichat_gw.sip.message import MalformedMessage, NotSip, Request, is_keep_alive, parse, stamp_via
+from ichat_gw.sip.message import MalformedMessage, NotSip, Request, Response, is_keep_alive, parse, stamp_via
 from ichat_gw.sip.pager_client import PagerClient
 from ichat_gw.sip.pager_server import PagerServer
 from ichat_gw.sip.refer import Replaces
@@ -223,6 +223,9 @@ class UserAgent:
             self._refuse_malformed(error, data, flow)
             return
         self.heard = self.session_of(message.call_id)
+        if len(data) > self._core.config.longest_message:
+            self._refuse_long(message, data, flow)
+            return
         if isinstance(message, Request) and self._is_new(message):
             verdict = self.admit(message.method, flow)
             if verdict is Verdict.BUSY:
@@ -253,6 +256,13 @@ class UserAgent:
         if error.status is None or request is None or self.admit(request.method, flow) is not Verdict.TAKE:
             return
         self._answer_without_state(request, error.status, data, flow, reason=error.text)
+
+    def _refuse_long(self, message: Request | Response, data: bytes, flow: Flow) -> None:
+        self._core.tell(Dropped("too long", flow))
+        if not isinstance(message, Request) or message.method == "ACK":
+            return
+        if not self._is_new(message) or self.admit(message.method, flow) is Verdict.TAKE:
+            self._answer_without_state(message, 513, data, flow)
 
     def _is_new(self, request: Request) -> bool:
         """Tell whether a request would begin something; ACK never does."""

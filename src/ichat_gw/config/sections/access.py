@@ -142,6 +142,28 @@ class AccessSettings(BaseModel):
             "32 seconds.",
         ),
     ] = 20000
+    max_sip_message_size: Annotated[
+        int,
+        row(
+            "MaxSIPMessageSize",
+            kinds.whole(4096, 65_535, "bytes"),
+            "How long a SIP message may be, headers and body together. A longer request is answered 513; "
+            "over TCP and TLS the connection is then closed. There, no more than 32768 bytes may be headers, "
+            "and no more than 32767 the body.",
+            live=False,
+        ),
+    ] = 65_535
+    max_stanza_size: Annotated[
+        int,
+        row(
+            "MaxStanzaSize",
+            kinds.whole(10_000, 10 * 2**20, "bytes"),
+            "How long a stanza may be that is read. Of a longer one only who sent it to whom is kept, so "
+            "that a question is answered with an error. One of more than 10485760 bytes ends the connection "
+            "to the XMPP server, which should not let it through.",
+            live=False,
+        ),
+    ] = 256 * 1024
     max_connections: Annotated[
         int,
         row(

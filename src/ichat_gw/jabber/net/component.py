@@ -18,7 +18,7 @@ from xml.etree.ElementTree import Element
 
 from slixmpp import ComponentXMPP
 
-from ichat_gw.jabber.stanza_parser import StanzaParser, XmlRefused
+from ichat_gw.jabber.stanza_parser import MAX_OCTETS, StanzaParser, XmlRefused
 
 CONNECT_SECONDS = 10.0
 """How long opening the TCP connection may take."""
@@ -54,7 +54,12 @@ class _Component(ComponentXMPP):
     """One connection. `ended` is done when it is over, with the reason; `accepted` when we are in."""
 
     def __init__(
-        self, name: str, secret: str, on_up: Callable[[], None], on_stanza: Callable[[Element], None]
+        self,
+        name: str,
+        secret: str,
+        on_up: Callable[[], None],
+        on_stanza: Callable[[Element], None],
+        longest_stanza: int,
     ) -> None:
         super().__init__(name, secret)  # type: ignore[no-untyped-call]
         # slixmpp sends white space every 300 s, even with `whitespace_keepalive` off; our pings are the
@@ -67,13 +72,14 @@ class _Component(ComponentXMPP):
         """Why we or the server ended it with an error."""
         self._on_up = on_up
         self._on_stanza = on_stanza
+        self._longest_stanza = longest_stanza
 
     # COMPAT slixmpp 1.17: `init_parser`, `data_received` and `start_stream_handler` replace its own of the
     # same names, so that there is no stanza object, no handler, and no send queue, whose task nobody owns.
 
     def init_parser(self) -> None:
         """A connection was opened."""
-        self._stream = StanzaParser(self.start_stream_handler, self._take, self.abort)
+        self._stream = StanzaParser(self.start_stream_handler, self._take, self.abort, self._longest_stanza)
 
     def data_received(self, data: bytes | str) -> None:
         """Read what came."""
@@ -187,6 +193,7 @@ class ComponentStream:
         on_down: Callable[[str], None],
         on_stanza: Callable[[Element], None],
         first_pause: float = FIRST_PAUSE,
+        longest_stanza: int = MAX_OCTETS,
     ) -> None:
         self._host = host
         self._port = port
@@ -196,6 +203,7 @@ class ComponentStream:
         self._on_down = on_down
         self._on_stanza = on_stanza
         self._first_pause = first_pause
+        self._longest_stanza = longest_stanza
         self._component: _Component | None = None
         self._broke = False
         """The latest stream was accepted, and then the connection ended without a word."""
@@ -258,7 +266,7 @@ class ComponentStream:
 
     async def _one_stream(self) -> str:
         """Connect, live, end; returns why it ended."""
-        component = _Component(self._name, self._secret, self._on_up, self._on_stanza)
+        component = _Component(self._name, self._secret, self._on_up, self._on_stanza, self._longest_stanza)
         self._component = component
         try:
             if why := await self._connect(component):

@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
         self.over = False
         self.alias: tuple[str, int] | None = None
         self._owner = owner
-        self._framer = StreamFramer()
+        self._framer = StreamFramer(owner.limits.message)
         self._waiting = bytearray()
         self._heard = False
 
