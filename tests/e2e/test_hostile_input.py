@@ -138,7 +138,7 @@ async def test_messages_and_stanzas_may_be_only_so_long(tmp_path: Path) -> None:
 
         for octets in (5_000, 15_000):
             question = bob._online().make_iq_get("jabber:iq:version", ito=stage.gateway.control)
-            question.xml.append(ElementTree.fromstring(f"<padding xmlns='urn:x'>{'x' * octets}</padding>"))
+            question.xml[0].append(ElementTree.fromstring(f"<padding xmlns='urn:x'>{'x' * octets}</padding>"))
             with contextlib.nullcontext() if octets == 5_000 else pytest.raises(IqError):
                 await question.send(timeout=5)
 
