@@ -128,6 +128,19 @@ class Scene:
     def answer(self, text: str, towards: str = "192.0.2.10", call: str = "a") -> str:
         return self.ready(MediaAnswer(self.number(), CALLEE, text, towards), call)
 
+    def talking(self) -> None:
+        """A call that is up, between the two that all know."""
+        self.offer(PHONE)
+        self.answer(ICHAT)
+
+    def opening_again(self) -> None:
+        """A call that was up, whose ports the next worker has just been told to open."""
+        self.talking()
+        self.die()
+        self.obedient = False
+        self.say(Started(2, 1024))
+        self.drain()
+
     def reoffer(self, side: Side, text: str | None, towards: str = "") -> str:
         return self.ready(MediaReoffer(self.number(), side, text, towards))
 

@@ -147,8 +147,7 @@ def test_whether_an_offer_could_be_made_reserves_nothing() -> None:
 
 def test_nothing_is_passed_on_here() -> None:
     scene = Scene()
-    scene.offer(PHONE)
-    scene.answer(ICHAT)
+    scene.talking()
     assert scene.refused(MediaPassedOn(3, CALLEE, ICHAT)).ending.cause is Cause.MEDIA_FAILED
 
 

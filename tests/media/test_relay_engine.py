@@ -91,8 +91,7 @@ def test_sip_caller_that_offers_late() -> None:
 
 def test_hold_and_resume() -> None:
     scene = Scene()
-    scene.offer(PHONE)
-    scene.answer(ICHAT)
+    scene.talking()
     scene.drain()
     held = scene.reoffer(CALLER, sdp("192.0.2.10", 30_000, direction="sendonly"), "192.0.2.10")
     assert audio_lines(held)[-1] == "a=recvonly"
@@ -107,8 +106,7 @@ def test_hold_and_resume() -> None:
 
 def test_hold_by_address_leaves_the_relay_where_it_was() -> None:
     scene = Scene()
-    scene.offer(PHONE)
-    scene.answer(ICHAT)
+    scene.talking()
     scene.drain()
     held = scene.reoffer(CALLER, sdp("0.0.0.0", 30_000), "192.0.2.10")
     assert audio_lines(held)[-1] == "a=recvonly"
@@ -204,8 +202,7 @@ def test_rtcp_on_the_port_of_rtp() -> None:
 def test_a_party_that_is_silent_for_too_long() -> None:
     """Only where both may talk: a call on hold may be silent."""
     scene = Scene(media_timeout=60.0)
-    scene.offer(PHONE)
-    scene.answer(ICHAT)
+    scene.talking()
     assert scene.drain()[-2:] == [Adjust(1, side, receives=True, timeout=60.0) for side in Side]
     scene.reoffer(CALLER, sdp("192.0.2.10", 30_000, direction="sendonly"), "192.0.2.10")
     assert scene.drain()[-2:] == [Adjust(1, CALLER, receives=False), Adjust(1, CALLEE, receives=True)]

@@ -160,8 +160,7 @@ def test_worker_dies_and_its_calls_go_on() -> None:
 
 def test_the_next_worker_goes_on_where_the_last_one_was() -> None:
     scene = Scene()
-    scene.offer(PHONE)
-    scene.answer(ICHAT)
+    scene.talking()
     caller = PartySnapshot(counters=PartyCounters(received=7))
     callee = PartySnapshot(GateSnapshot(("192.0.2.20", 9), ("198.51.100.1", 9), 5.0))
     for snapshot in (Snapshot(1, callee, callee), Snapshot(1, caller, callee), Snapshot(9, callee, callee)):
@@ -186,8 +185,7 @@ def test_the_next_worker_goes_on_where_the_last_one_was() -> None:
 
 def test_worker_dies_and_no_other_comes_in_time() -> None:
     scene = Scene()
-    scene.offer(PHONE)
-    scene.answer(ICHAT)
+    scene.talking()
     scene.die()
     scene.wait(1.0)
     scene.die()  # nor could the next one be started
@@ -205,12 +203,7 @@ def test_worker_dies_and_no_other_comes_in_time() -> None:
 
 def test_worker_dies_and_a_port_is_taken_meanwhile() -> None:
     scene = Scene()
-    scene.offer(PHONE)
-    scene.answer(ICHAT)
-    scene.die()
-    scene.obedient = False
-    scene.say(Started(2, 1024))
-    scene.drain()
+    scene.opening_again()
     scene.ask(MediaUpdate(9, CALLER, PHONE))
     scene.replies.clear()
     scene.say(OpenFailed(1, CALLER, BindFault.PORT, "in use"))
@@ -225,12 +218,7 @@ def test_worker_dies_and_a_port_is_taken_meanwhile() -> None:
 def test_a_call_ends_while_a_new_worker_opens_its_ports() -> None:
     """What the worker says of them then is of no interest."""
     scene = Scene()
-    scene.offer(PHONE)
-    scene.answer(ICHAT)
-    scene.die()
-    scene.obedient = False
-    scene.say(Started(2, 1024))
-    scene.drain()
+    scene.opening_again()
     scene.ask(MediaRelease())
     scene.replies.clear()
     scene.say(OpenFailed(1, CALLER, BindFault.PORT, "in use"))

@@ -121,8 +121,7 @@ def test_who_cannot_be_talked_to_does_not_get_the_place(text: str, answers: bool
 
 def test_a_place_can_only_be_given_where_its_ports_are() -> None:
     scene = Scene(local=lambda host: "192.0.2.1" if host.startswith("192.0.2.") else "198.51.100.1")
-    scene.offer(PHONE)
-    scene.answer(ICHAT)
+    scene.talking()
     scene.drain()
     refused = scene.refused(MediaCandidate(scene.number(), CALLER, "198.51.100.9"))
     assert refused.ending.cause is Cause.NOT_ACCEPTABLE
