@@ -50,7 +50,7 @@ class TwoPhones:
         self.engine: MediaEngine = DirectMedia(engine, Random(2)) if direct else engine
         self.heard_of: dict[Side, str] = {}
         """Where the relay was pointed last for each side."""
-        self._media(self.engine.receive(FromWorker(Started(1, 1024)), 0.0))
+        self._media(self.engine.receive(FromWorker(Started(1)), 0.0))
         self.sessions: dict[Side, int] = {}
         self.over = False
 

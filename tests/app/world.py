@@ -533,7 +533,7 @@ class World:
 
     def relay_up(self) -> None:
         self.relay_lives = True
-        self.gateway_hears(FromWorker(Started(1, 1000)))
+        self.gateway_hears(FromWorker(Started(1)))
 
     def relay_dies(self, back_after: float = 1.0) -> None:
         """Killed; what it was about to say is lost with it. It is started again a little later."""

@@ -45,7 +45,7 @@ class Scene:
         self.paths: list[tuple[bool, str]] = []
         self.over = 0
         self.numbers = 0
-        self._do(self.engine.receive(FromWorker(Started(1, 1024)), 0.0))
+        self._do(self.engine.receive(FromWorker(Started(1)), 0.0))
 
     def _do(self, commands: list[EngineCommand]) -> None:
         for command in commands:

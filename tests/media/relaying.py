@@ -73,7 +73,7 @@ class Scene:
         self.rest: list[EngineCommand] = []
         self.requests = 0
         if up:
-            self.say(Started(1, 1024))
+            self.say(Started(1))
 
     def ask(self, request: MediaRequest, call: str = "a") -> None:
         self._do(self.engine.receive(MediaFor(call, request), self.now))
@@ -138,7 +138,7 @@ class Scene:
         self.talking()
         self.die()
         self.obedient = False
-        self.say(Started(2, 1024))
+        self.say(Started(2))
         self.drain()
 
     def reoffer(self, side: Side, text: str | None, towards: str = "") -> str:

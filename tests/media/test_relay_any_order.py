@@ -100,7 +100,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def worker_starts(self) -> None:
         self.up = True
-        self.scene.say(Started(1, 100))
+        self.scene.say(Started(1))
 
     @rule()
     def worker_dies(self) -> None:

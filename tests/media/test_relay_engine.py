@@ -339,7 +339,7 @@ def test_statistics_of_an_unknown_call_and_of_a_lost_one() -> None:
 def test_how_the_workers_are() -> None:
     scene = Scene(up=False)
     assert scene.engine.status().parts == (PartStatus("relay worker 0", False, 0),)
-    scene.say(Started(77, 1024, "compiled"))
+    scene.say(Started(77, "compiled"))
     scene.offer(PHONE)
     status = scene.engine.status()
     assert status.parts == (PartStatus("relay worker 0", True, 1, "compiled", 77),)

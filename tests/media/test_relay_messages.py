@@ -52,7 +52,7 @@ ORDERS: list[Order | Ask] = [
     Ask(),
 ]
 REPLIES: list[WorkerReply | Alive] = [
-    Started(77, 1024),
+    Started(77),
     Opened(1, Side.CALLER),
     OpenFailed(1, Side.CALLEE, BindFault.PORT, "Address already in use"),
     Closed(1, PartyCounters(received=3, silent_for=0.5, source=("127.0.0.1", 9)), PartyCounters()),

@@ -144,7 +144,7 @@ def test_worker_dies_and_its_calls_go_on() -> None:
     assert scene.engine.deadline() == 2.0
     scene.update(CALLEE, sdp("192.0.2.20", 16_500))
     assert (scene.replies, scene.drain()) == ([], [])
-    scene.say(Started(2, 1024))
+    scene.say(Started(2))
     assert scene.drain() == [
         Open(1, CALLER, "192.0.2.1", two),
         Open(1, CALLEE, "192.0.2.1", one),
@@ -167,7 +167,7 @@ def test_the_next_worker_goes_on_where_the_last_one_was() -> None:
         scene.say(snapshot)
     scene.die()
     scene.drain()
-    scene.say(Started(2, 1024))
+    scene.say(Started(2))
     orders = scene.drain()
     assert orders[2] == Restore(1, caller, callee)
     # Before anybody may be learnt.
@@ -238,7 +238,7 @@ def test_worker_dies_before_a_call_has_any_port() -> None:
     scene.ask(MediaOffer(2, CALLER, PHONE, ""), "c")
     assert (scene.replies, scene.drain()) == ([], [])
     scene.obedient = True
-    scene.say(Started(2, 1024))
+    scene.say(Started(2))
     assert [(call, type(reply)) for call, reply in scene.replies] == [("b", MediaReady), ("c", MediaReady)]
 
 
@@ -250,7 +250,7 @@ def test_worker_dies_while_an_answer_waits_for_its_ports() -> None:
     scene.ask(MediaUpdate(3, CALLER, PHONE))
     scene.die()
     scene.obedient = True
-    scene.say(Started(2, 1024))
+    scene.say(Started(2))
     assert [type(reply) for _, reply in scene.replies] == [MediaReady, MediaReady]
     assert scene.engine.deadline() is None
 
@@ -273,7 +273,7 @@ def test_each_call_is_on_one_of_the_workers() -> None:
     scene = Scene(workers=2)
     scene.offer(PHONE, call="a")
     assert scene.busy() == [1, 0]
-    scene.say(Started(2, 1024), worker=1)
+    scene.say(Started(2), worker=1)
     for call in "bcd":
         scene.offer(PHONE, call=call)
     assert scene.busy() == [2, 2]
@@ -283,7 +283,7 @@ def test_each_call_is_on_one_of_the_workers() -> None:
     scene.offer(PHONE, call="e")
     assert scene.busy() == [2, 2]
     scene.drain()
-    scene.say(Started(3, 1024))
+    scene.say(Started(3))
     assert {order.session for order in scene.drain() if isinstance(order, Open)} == {1, 3}
     for call in "acde":
         scene.ask(MediaRelease(), call)
@@ -312,7 +312,7 @@ def test_a_worker_that_says_twice_that_it_has_started() -> None:
     scene = Scene()
     scene.offer(PHONE)
     scene.drain()
-    scene.say(Started(1, 1024))
+    scene.say(Started(1))
     assert scene.drain() == []
 
 
@@ -321,14 +321,14 @@ def test_released_before_the_worker_comes() -> None:
     scene.ask(MediaOffer(1, CALLER, PHONE, ""))
     scene.ask(MediaRelease())
     assert (scene.engine.ports_in_use, scene.engine.deadline()) == (0, None)
-    scene.say(Started(1, 1024))
+    scene.say(Started(1))
     assert scene.drain() == []
 
 
 def test_a_call_is_closing_when_its_worker_dies_and_others_go_on() -> None:
     scene = Scene(workers=2, up=False)
-    scene.say(Started(1, 1024), 0)
-    scene.say(Started(2, 1024), 1)
+    scene.say(Started(1), 0)
+    scene.say(Started(2), 1)
     scene.offer_only("a")
     scene.offer_only("b")
     scene.query("a", 1)

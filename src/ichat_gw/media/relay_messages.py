@@ -207,10 +207,9 @@ Order: TypeAlias = Open | Retarget | Adjust | Close | Query | Restore
 
 
 class Started(_Message, frozen=True):
-    """The worker is ready for orders; it can have this many descriptors open."""
+    """The worker is ready for orders."""
 
     process: int
-    descriptors: int
     loop: str = "python"
     """Which loop moves its packets: `python` or `compiled`."""
 

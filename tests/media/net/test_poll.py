@@ -120,7 +120,7 @@ async def test_a_worker_relays_where_there_is_only_select() -> None:
     alice, bob = Party(), Party()
     async with running(gateway.relay):
         started = await gateway.started.get()
-        assert (started.loop, started.descriptors) == ("python", 0)
+        assert started.loop == "python"
         for name in ("one", "two"):  # the second has the numbers of descriptors that were closed
             to_alice, to_bob = await gateway.call(name, alice, bob)
             await asyncio.sleep(0.05)  # the relay is pointed while the answer travels

@@ -323,7 +323,7 @@ def test_worker_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> 
     assert "ended with status -9" in text
 
 
-@pytest.mark.parametrize("first", [b"", frame(Started(1, 64))])
+@pytest.mark.parametrize("first", [b"", frame(Started(1))])
 def test_worker_that_loops_for_ever(monkeypatch: pytest.MonkeyPatch, first: bytes) -> None:
     """Whether it has said something before or not."""
     monkeypatch.setattr(watch, "ASK_EVERY", 0.02)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from ichat_gw.media.net import worker as module
@@ -155,7 +156,8 @@ def test_process_ignores_sigint_and_ends_with_its_input() -> None:
         (started,) = map(read_reply, FrameCutter().feed(os.read(process.stdout.fileno(), 65_536)))
         assert isinstance(started, Started)
         assert started.process == process.pid
-        assert started.descriptors > 0
+        soft, hard = psutil.Process(process.pid).rlimit(psutil.RLIMIT_NOFILE)
+        assert soft == hard
         process.send_signal(signal.SIGINT)
         process.stdin.write(frame(Query(1, 1)))
         process.stdin.flush()

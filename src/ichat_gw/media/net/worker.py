@@ -422,17 +422,15 @@ def _counters(session: RelaySession | None, now: float) -> tuple[PartyCounters, 
     return session.counters(Side.CALLER, now), session.counters(Side.CALLEE, now)
 
 
-def _raise_descriptor_limit() -> int:
-    """Allow as many descriptors as we may; a call needs four. Returns how many that is, 0 for no limit."""
+def _raise_descriptor_limit() -> None:
+    """Allow as many descriptors as we may; a call needs four."""
     try:
         import resource
     except ImportError:  # Windows has none
-        return 0
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        soft = hard
-    return soft
 
 
 def main(worker_type: type[Worker] = Worker) -> int:
@@ -442,8 +440,9 @@ def main(worker_type: type[Worker] = Worker) -> int:
     replies = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     worker = worker_type(sys.stdin.fileno(), replies)
+    _raise_descriptor_limit()
     try:
-        worker.reply(Started(os.getpid(), _raise_descriptor_limit(), worker.loop))
+        worker.reply(Started(os.getpid(), worker.loop))
         worker.run()
     except InvalidFrame as error:
         print(f"ichat-gw relay worker: {error}", file=sys.stderr)
