@@ -167,7 +167,9 @@ def main() -> int:
         help="with --stay: between two calls (default 5)",
     )
     arguments = parser.parse_args()
-    # SIGTERM and a closed terminal like Ctrl-C: unwind, so that every program is stopped.
+    # SIGTERM and a closed terminal like Ctrl-C: unwind, so that every program is stopped. A shell that starts
+    # us in the background has us ignore Ctrl-C, and then nothing could end us in order.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:

@@ -36,9 +36,9 @@ class Playground:
 
 
 @asynccontextmanager
-async def playground(directory: Path) -> AsyncIterator[Playground]:
+async def playground(directory: Path, *before: str) -> AsyncIterator[Playground]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "demo", "--stay", "--every", "0.2", str(directory),
+        *before, sys.executable, "-m", "demo", "--stay", "--every", "0.2", str(directory),
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}, stdout=PIPE, stderr=STDOUT,
     )  # fmt: skip
     try:
@@ -106,6 +106,17 @@ async def test_it_calls_obeys_and_ends(tmp_path: Path) -> None:
         await until_written(directory / "phone" / "baresip.out", "Call established")
         assert len(living_in(directory)) >= 4
         ground.process.send_signal(signal.SIGINT)
+        await ground.until("nothing is left running")
+        assert await ground.process.wait() == 0
+    assert living_in(directory) == []
+
+
+async def test_in_the_background_it_ends_when_told_to(tmp_path: Path) -> None:
+    """There a shell has it ignore Ctrl-C."""
+    directory = tmp_path / "stay"
+    async with playground(directory, "sh", "-c", "trap '' INT; exec \"$@\"", "sh") as ground:
+        await ground.until("Ctrl-C ends it all")
+        ground.process.terminate()
         await ground.until("nothing is left running")
         assert await ground.process.wait() == 0
     assert living_in(directory) == []
