@@ -190,6 +190,7 @@ class Soak:
             self.restart_prosody,
             self.relogin,
             self.freeze_connector,
+            self.freeze_relay_for_ever,
         )
 
     async def fault(self, what: Fault) -> None:
@@ -227,6 +228,16 @@ class Soak:
         connector.suspend()
         await asyncio.sleep(1.0)
         connector.resume()
+
+    async def freeze_relay_for_ever(self) -> None:
+        """Until the gateway has killed it."""
+        if relays := self.relays():
+            frozen = self.chance.choice(relays)
+            frozen.suspend()
+            give_up = time.monotonic() + BACK_WITHIN
+            while frozen.is_running():
+                assert time.monotonic() < give_up, "a relay worker that stands still is still there"
+                await asyncio.sleep(0.1)
 
     def relays(self) -> list[psutil.Process]:
         """The relay workers; none while one is being started."""
