@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 from app.world import COMPONENT, CONTROL, GATEWAY, Address, SipParty, World
 from ichat_gw.addressing.sip_uri import SipUri
+from ichat_gw.app.call_memory import CallMemory
 from ichat_gw.app.events import FromConnector
 from ichat_gw.app.reload import Reloader, connector, gateway_machine
 from ichat_gw.config.load import load
@@ -28,6 +29,7 @@ LINES = {
     "AllowedXMPPDomains": "jabber.localhost",
     "MediaRelayPortRangeMin": "8000",
     "MediaRelayPortRangeMax": "8099",
+    "CallRecordDays": "0",
 }
 """What the file says, unless a test says otherwise; each changed line is one setting."""
 
@@ -93,9 +95,11 @@ class Site:
         """Of the connector, after the first."""
         self._listen()
         loaded = load(self.file)
+        self.memory = CallMemory(loaded.settings)
         parts = (
             gateway_machine(self.world.gateway_hears),
             connector(self.world._connector_hears, self._count_start, lambda: self.reloader.settings),
+            self.memory.prepare,
         )
         self.reloader = Reloader(loaded, lambda: load(self.file), parts)
         for part in parts:
@@ -197,4 +201,4 @@ class Site:
         return ElementTree.fromstring(f"<w>{''.join(self.stanzas)}</w>")[0]
 
 
-__all__ = ["BOB", "CONTROL", "GATEWAY", "REGISTRAR", "Registrar", "Site"]
+__all__ = ["BOB", "COMPONENT", "CONTROL", "GATEWAY", "REGISTRAR", "Registrar", "Site"]

@@ -16,6 +16,7 @@ from ichat_gw.app.connector_start import ConnectorStart
 from ichat_gw.ipc.channel import QueueFull
 from ichat_gw.ipc.messages import (
     VERSION,
+    Configure,
     Hello,
     Log,
     Message,
@@ -114,6 +115,16 @@ def test_what_a_user_hears_of_is_stored_and_told_before(tmp_path: Path, console:
         assert not server._stop.is_set()
         server._do([CloseStream()])
         assert server._stop.is_set()
+
+    serve(tmp_path, scene)
+
+
+def test_stanzas_are_told_from_when_traces_are_wanted(tmp_path: Path, console: io.StringIO) -> None:
+    def scene(server: ConnectorServer, wires: Wires) -> None:
+        server._feed = lambda event: None  # type: ignore[assignment, method-assign]
+        for wanted in (True, False):
+            server._gateway_said(Configure(1, 0.0, False, True, wanted, "DEBUG"))
+            assert (server._witness is not None) is wanted
 
     serve(tmp_path, scene)
 

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from app.reloading import GATEWAY, RULES, Registrar, Site
+from app.reloading import COMPONENT, GATEWAY, RULES, Registrar, Site
 from app.test_gateway_admission import Flooder
 from app.test_reload_shell import SHELL
 from ichat_gw.app.events import StopGateway
 from ichat_gw.call.leg import Refused
 from ichat_gw.config.table import SETTINGS
 from ichat_gw.jabber.ichat.blob import ConnectRecord, encode
+from ichat_gw.ops.records import MemoryRecords
+from ichat_gw.ops.records_file import FileRecords
+from ichat_gw.ops.trace import Lane, Protocol, Recorded
 
 PROOFS: dict[str, Callable[[Site], None]] = {}
 """By the name of the setting."""
@@ -274,6 +277,46 @@ def test_who_had_no_address_of_record_gets_one(site: Site) -> None:
     assert site.world.gateway.user_agent.registrations == 2
 
 
+# --- messages, records and traces -------------------------------------------------------------------------
+
+
+@proves("SIPMessages")
+def sip_messages(site: Site) -> None:
+    world = site.world
+    page = f"<message type='chat' from='{world.alice.jid}' to='5551234@{COMPONENT}'><body>hi</body></message>"
+    for passes, sent in (("off", 0), ("on", 1)):
+        site.quiet()
+        site.reload(SIPMessages=passes)
+        world.to_connector(page)
+        world.run(1.0)
+        assert len(site.requests("MESSAGE")) == sent
+        assert world.gateway.user_agent._replies.takes_pages is (passes == "on")
+
+
+@proves("TraceCalls", "TraceMemory", "CallRecordDays")
+def memory(site: Site) -> None:
+    book = site.memory.book
+    for number in range(5):
+        book.begin(str(number), "a", "b", 0.0)
+        book.add(str(number), Recorded(0.0, Protocol.STATE, Lane.GATEWAY, Lane.GATEWAY, "x" * 100_000))
+        book.end(str(number), None, 1.0)
+    site.reload(TraceCalls="3")
+    assert [journal.call for journal in book.over] == ["4", "3", "2"]
+    site.reload(TraceMemory="1", TraceCalls="100")
+    for number in range(9):
+        book.begin(f"n{number}", "a", "b", 0.0)
+        book.add(f"n{number}", Recorded(0.0, Protocol.STATE, Lane.GATEWAY, Lane.GATEWAY, "x" * 200_000))
+        book.end(f"n{number}", None, 1.0)
+    assert book.size < 2**20
+    assert site.memory.keeps_messages
+    site.reload(TraceCalls="0")
+    assert not site.memory.keeps_messages
+    assert isinstance(site.memory.records, MemoryRecords)
+    site.reload(CallRecordDays="30")
+    assert isinstance(site.memory.records, FileRecords)
+    site.memory.close()
+
+
 # --- who may call -----------------------------------------------------------------------------------------
 
 
@@ -450,7 +493,7 @@ def test_a_wrong_file_changes_nothing_and_says_why(site: Site) -> None:
     reply = site.reloader.reload()
     assert not reply.done
     assert reply.problems == (
-        f"{site.file}:10: MaxCalls: 'many' is no whole number; "
+        f"{site.file}:11: MaxCalls: 'many' is no whole number; "
         "allowed: a whole number of calls from 0 to 100000",
     )
     assert (site.world.gateway.config, site.reloader.settings, site.reloader.when) == before

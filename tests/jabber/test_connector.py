@@ -563,7 +563,7 @@ def test_presence_is_cheap() -> None:
 
 def test_the_gateway_has_been_configured_anew() -> None:
     scene = Scene(online=[MAC])
-    scene.is_told(Configure(250, 10.0, True, "INFO"), then=[])
+    scene.is_told(Configure(250, 10.0, True, True, False, "INFO"), then=[])
     assert scene.connector.deadline() == scene.now + 10.0
     info = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
     (answer,) = scene.hears(f"<iq from='{MAC}' to='{COMPONENT}' id='q1' type='get'>{info}</iq>")

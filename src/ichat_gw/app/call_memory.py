@@ -41,25 +41,44 @@ class CallMemory:
     """The records and traces of a gateway with these settings. Raises nothing: what fails is logged."""
 
     def __init__(self, settings: Settings, wall_clock: Callable[[], float] = time.time) -> None:
-        self._entries = MOST_ENTRIES if settings.trace_calls else 0
-        self.book = TraceBook(settings.trace_calls, settings.trace_memory * 2**20, self._entries)
-        self.records: Records = MemoryRecords()
+        self.book = TraceBook()
+        self._latest = MemoryRecords()
+        """The records of those calls that no file gets."""
+        self._file: FileRecords | None = None
         self._traces: TraceFile | None = None
-        self._days = settings.call_record_days
         self._wall_clock = wall_clock
+        self._forget_at = 0.0
         self._new_records: deque[CallRecord] = deque(maxlen=MOST_UNWRITTEN)
         self._new_traces: deque[Journal] = deque(maxlen=MOST_UNWRITTEN // 10)
         self._given_up = 0
         self._failing: set[str] = set()
         self._wanted = asyncio.Event()
         self._writing = Lock()
-        if self._days:
+        self._reconfigure(settings)
+
+    def prepare(self, settings: Settings) -> Callable[[], None]:
+        """Go by other settings once what this returns is called. Files stay those that are open."""
+        return lambda: self._reconfigure(settings)
+
+    def _reconfigure(self, settings: Settings) -> None:
+        self._entries = MOST_ENTRIES if settings.trace_calls else 0
+        self.book.resize(settings.trace_calls, settings.trace_memory * 2**20, self._entries)
+        self._days = settings.call_record_days
+        if self._days and self._file is None:
             database = settings.call_record_database
-            self.records = _opened(lambda: FileRecords(database), "CallRecordDatabase") or self.records
+            self._file = _opened(lambda: FileRecords(database), "CallRecordDatabase")
         path = settings.trace_file
-        if path is not None and settings.trace_calls:
+        if path is not None and settings.trace_calls and self._traces is None:
             size = settings.trace_file_size * 2**20
             self._traces = _opened(lambda: TraceFile(path, size), "TraceFile")
+        # Those that are too old now are removed soon.
+        self._forget_at = 0.0
+        self._wanted.set()
+
+    @property
+    def records(self) -> Records:
+        """Those of calls that are over."""
+        return self._latest if self._file is None or not self._days else self._file
 
     @property
     def keeps_messages(self) -> bool:
@@ -68,8 +87,8 @@ class CallMemory:
 
     def keep(self, record: CallRecord) -> None:
         """A call is over."""
-        if isinstance(self.records, MemoryRecords):
-            self.records.add([record])
+        if self._file is None or not self._days:
+            self._latest.add([record])
             return
         self._given_up += len(self._new_records) == MOST_UNWRITTEN
         self._new_records.append(record)
@@ -77,7 +96,7 @@ class CallMemory:
 
     def keep_trace(self, journal: Journal) -> None:
         """Nothing more will come of a call that is over."""
-        if self._traces is not None:
+        if self._traces is not None and self.keeps_messages:
             self._new_traces.append(journal)
             self._wanted.set()
 
@@ -100,15 +119,14 @@ class CallMemory:
 
     async def run(self) -> None:
         """Write what is to be kept, until cancelled; `close` writes the rest."""
-        forget_at = 0.0
         loop = asyncio.get_running_loop()
         while True:
-            if self._days and loop.time() >= forget_at:
+            if self._days and loop.time() >= self._forget_at:
+                self._forget_at = loop.time() + FORGET_SECONDS
                 await asyncio.to_thread(self._forget)
-                forget_at = loop.time() + FORGET_SECONDS
             try:
                 await asyncio.wait_for(
-                    self._wanted.wait(), max(0.0, forget_at - loop.time()) or FORGET_SECONDS
+                    self._wanted.wait(), max(0.0, self._forget_at - loop.time()) or FORGET_SECONDS
                 )
             except TimeoutError:
                 continue
@@ -121,7 +139,8 @@ class CallMemory:
     def close(self) -> None:
         """Write what is left and close the files."""
         self._write()
-        self.records.close()
+        if self._file is not None:
+            self._file.close()
         if self._traces is not None:
             self._traces.close()
 
@@ -131,7 +150,8 @@ class CallMemory:
         # The event loop closes the files when it stops, whatever a thread is doing then.
         with self._writing:
             records, traces = _taken(self._new_records), _taken(self._new_traces)
-            written = self._written("call records", records, self.records.add)
+            file = self._file
+            written = file is None or self._written("call records", records, file.add)
             if not written:
                 self._given_up += _put_back(self._new_records, records)
             if self._traces is not None:

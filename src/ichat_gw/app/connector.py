@@ -169,6 +169,8 @@ class ConnectorServer:
             return
         if isinstance(message, Configure):
             configure(message.log_level, form="json", console=sys.stdout)
+            if message.traces != (self._witness is not None):
+                self._witness = StanzaWitness(time.time) if message.traces else None
         if self._witness is not None:
             self._witness.expect(message)
         self._feed(message)

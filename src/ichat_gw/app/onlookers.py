@@ -76,6 +76,10 @@ class Onlookers:
         """Whether the connector is to tell of the stanzas of calls."""
         return self.memory.keeps_messages or self._hep is not None
 
+    def prepare(self, settings: Settings) -> Callable[[], None]:
+        """See `CallMemory.prepare`. Where HEP goes is for the next start to say."""
+        return self.memory.prepare(settings)
+
     async def run(self) -> None:
         """Write what is to be kept, until cancelled."""
         async with asyncio.TaskGroup() as group:

@@ -162,6 +162,8 @@ def connector(
             settings.ichat_proceeding_timeout,
             settings.jabber_server_ping_duration,
             settings.numbers_reachable,
+            settings.sip_messages,
+            settings.trace_calls > 0 or settings.hep_server is not None,
             settings.log_level.value,
         )
         return lambda: tell(message)

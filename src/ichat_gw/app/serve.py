@@ -91,6 +91,7 @@ class Server:
         self._is_all = is_all
         """Nothing of this process comes after us."""
         self._directory = loaded.path.parent
+        self._onlookers = Onlookers(self._feed_soon, settings)
         self.reloader = Reloader(
             loaded,
             read or (lambda: load(loaded.path)),
@@ -99,12 +100,12 @@ class Server:
                 gateway_machine(self._feed),
                 connector(self._tell_connector, self._start_connector_again, lambda: self.reloader.settings),
                 self._prepare_page,
+                self._onlookers.prepare,
             ),
         )
         self._ends_with_terminal = _has_terminal()
         self._connector_path = find_program(settings.ichat_jabber_connector_path, "IchatJabberConnectorPath")
         self._gateway = _machine(settings)
-        self._onlookers = Onlookers(self._feed_soon, settings)
         self._stop = asyncio.Event()
         self._idle = asyncio.Event()
         """Set when the gateway is stopping and everybody has been told."""

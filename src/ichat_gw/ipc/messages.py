@@ -240,6 +240,10 @@ class Configure(_Message, frozen=True):
     proceeding_timeout_ms: int
     ping_seconds: float
     numbers_reachable: bool
+    messages: bool
+    """Whether to pass chat messages on."""
+    traces: bool
+    """Whether to tell the gateway of the stanzas of calls."""
     log_level: str
 
 

@@ -234,6 +234,7 @@ class Connector:
                 self._keepalive.reconfigure(message.ping_seconds, now)
                 self._capabilities.reconfigure(message.numbers_reachable)
                 self._calls_to.reconfigure(message.proceeding_timeout_ms)
+                self._passes_messages = message.messages
                 return []
             case Stop():
                 return self._stop(now)

@@ -212,6 +212,13 @@ class TraceBook:
         self._over: OrderedDict[str, Journal] = OrderedDict()
         self._size = 0
 
+    def resize(self, calls: int, size: int, entries: int) -> None:
+        """Keep so much from now on; of calls that are over, the oldest are forgotten if that is less."""
+        self._calls, self._size_limit, self._entries = calls, size, entries
+        self._make_room(0)
+        while len(self._over) > calls:
+            self._forget_oldest()
+
     @property
     def size(self) -> int:
         """About how many bytes of memory all traces take."""

@@ -53,6 +53,11 @@ class Replies:
     def __init__(self, user_agent: str, *, takes_pages: bool = False) -> None:
         """`takes_pages`: MESSAGE is answered outside a dialog too."""
         self._user_agent = user_agent
+        self.take_pages(takes_pages)
+
+    def take_pages(self, takes_pages: bool) -> None:
+        """Whether MESSAGE is answered outside a dialog too, from now on."""
+        self.takes_pages = takes_pages
         self._only_inside = ONLY_IN_DIALOG - {"MESSAGE"} if takes_pages else ONLY_IN_DIALOG
         self._accept = f"{ACCEPT}, text/plain" if takes_pages else ACCEPT
 

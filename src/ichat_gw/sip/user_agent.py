@@ -147,6 +147,7 @@ class UserAgent:
         """
         self._core.now = now
         before, self._core.config = self._core.config, config
+        self._replies.take_pages(config.takes_pages)
         self._registrations.reconfigured(before)
         return self._drain()
 

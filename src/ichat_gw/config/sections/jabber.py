@@ -94,6 +94,7 @@ class JabberSettings(BaseModel):
             "SIP MESSAGE, and theirs come to Jabber users (RFC 7572). When off, such chat messages are "
             "answered like those to the control contact, and SIP MESSAGE is refused with 405.",
             new=True,
+            live=True,
         ),
     ] = True
     numbers_reachable: Annotated[

@@ -34,6 +34,7 @@ class MemorySettings(BaseModel):
             kinds.whole(0, 36_500, "days"),
             "How long call records are kept. 0 writes none: the last thousand are known until the gateway "
             "ends.",
+            live=True,
         ),
     ] = 90
     trace_calls: Annotated[
@@ -43,6 +44,7 @@ class MemorySettings(BaseModel):
             kinds.whole(0, 100_000, "calls"),
             "Of how many calls that are over every message is kept in memory, to be looked at. 0 keeps no "
             "message of any call.",
+            live=True,
         ),
     ] = 200
     trace_memory: Annotated[
@@ -52,6 +54,7 @@ class MemorySettings(BaseModel):
             kinds.whole(1, 65_536, "MiB"),
             "How much memory the messages of all calls may take together. When it is used up, those of the "
             "oldest calls are forgotten.",
+            live=True,
         ),
     ] = 32
     trace_file: Annotated[
