@@ -1,5 +1,6 @@
 """One port: who is let in, and what a successor is told."""
 
+import gc
 from random import Random
 
 import pytest
@@ -189,3 +190,22 @@ def test_a_party_that_is_expected_from_the_start_and_for_less_than_a_second() ->
     assert gate.times_out(0.4) == (False, 0.5)
     assert gate.times_out(0.5) == (True, None)
     assert gate.times_out(9.0) == (False, None)
+
+
+def gates() -> int:
+    """How many there are in memory."""
+    return sum(type(each) is Gate for each in gc.get_objects())
+
+
+def test_gates_that_are_parted_leave_nothing_for_the_garbage_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        before = gates()
+        session = RelaySession()
+        assert gates() == before + 4
+        session.let_go()
+        del session
+        assert gates() == before
+    finally:
+        gc.enable()
