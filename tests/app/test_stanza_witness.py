@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 
 from ichat_gw.app.stanza_witness import (
     LONGEST,
-    MOST_STANZAS,
+    MOST_BYTES,
     MOST_USERS,
+    MOST_WAITING,
     WATCHED_SECONDS,
     StanzaWitness,
     written,
 )
 from ichat_gw.ipc.messages import CancelIChatCall, InitiateIChatCall, SeenStanza
+from ichat_gw.ipc.seal import encode
 
 ALICE, CONTACT = "alice@example.com", "72@gw.example.com"
 
@@ -42,8 +44,7 @@ def stanza(xml: str) -> Element:
 
 
 def seen(witness: StanzaWitness) -> list[SeenStanza]:
-    told = witness.take()
-    return told.stanzas if told is not None else []
+    return [stanza for told in witness.take() for stanza in told.stanzas]
 
 
 REQUEST = (
@@ -61,7 +62,7 @@ def test_a_negotiation_in_both_directions(witness: StanzaWitness) -> None:
         SeenStanza(ALICE, CONTACT, False, request, 1000.0),
         SeenStanza(ALICE, CONTACT, True, result, 1000.0),
     ]
-    assert witness.take() is None
+    assert not witness.take()
 
 
 def test_presence_counts_only_while_somebody_is_called(witness: StanzaWitness, clock: Clock) -> None:
@@ -69,7 +70,7 @@ def test_presence_counts_only_while_somebody_is_called(witness: StanzaWitness, c
     probe = f"<presence type='probe' to='{ALICE}' from='control@gw.example.com'/>"
     witness.received(stanza(presence))
     witness.sent(probe)
-    assert witness.take() is None
+    assert not witness.take()
     witness.expect(InitiateIChatCall(ALICE, CONTACT, "n-1"))
     witness.expect(CancelIChatCall("bob@example.com", CONTACT, "n-1"))
     witness.sent(probe)
@@ -78,7 +79,7 @@ def test_presence_counts_only_while_somebody_is_called(witness: StanzaWitness, c
     clock.now += WATCHED_SECONDS + 1
     witness.received(stanza(presence))
     witness.sent(probe)
-    assert witness.take() is None
+    assert not witness.take()
 
 
 def test_chat_is_nobodys_business(witness: StanzaWitness) -> None:
@@ -86,19 +87,32 @@ def test_chat_is_nobodys_business(witness: StanzaWitness) -> None:
     witness.received(stanza(f"<message from='{ALICE}' to='{CONTACT}'><body>apple:iq:vc:</body></message>"))
     witness.sent(f"<message to='{ALICE}' from='{CONTACT}'><body>apple:iq:vc:</body></message>")
     witness.sent("no XML")
-    assert witness.take() is None
+    assert not witness.take()
+
+
+def test_many_at_once_are_told_in_messages_that_fit_a_datagram(witness: StanzaWitness) -> None:
+    for number in range(MOST_WAITING + 10):
+        witness.sent(REQUEST.format(CONTACT, f"{number}@example.com"))
+    witness.sent(REQUEST.format(CONTACT, ALICE) + "\U0001f4de" * LONGEST)
+    told = witness.take()
+    assert len(told) > 1
+    for each in told:
+        encode(each)
+    assert sum(len(each.stanzas) for each in told) == MOST_WAITING + 11
 
 
 def test_it_is_bounded(witness: StanzaWitness) -> None:
-    for number in range(MOST_STANZAS + 10):
+    for number in range(MOST_BYTES // LONGEST + 10):
         witness.sent(REQUEST.format(CONTACT, f"{number}@example.com") + "x" * LONGEST)
     told = seen(witness)
-    assert len(told) == MOST_STANZAS
+    assert len(told) == MOST_BYTES // (LONGEST + 100)
     assert {len(each.xml) for each in told} == {LONGEST}
+    witness.sent(REQUEST.format(CONTACT, ALICE))
+    assert len(seen(witness)) == 1
     for number in range(MOST_USERS + 5):
         witness.expect(InitiateIChatCall(f"{number}@example.com", CONTACT, "n"))
     witness.received(stanza("<presence from='0@example.com/x' to='c@d'/>"))
-    assert witness.take() is None
+    assert not witness.take()
 
 
 def test_an_attribute_that_is_missing(witness: StanzaWitness) -> None:

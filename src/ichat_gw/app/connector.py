@@ -218,8 +218,9 @@ class ConnectorServer:
 
     def _tell_witnessed(self) -> None:
         self._telling = False
-        if self._witness is not None and (seen := self._witness.take()) is not None:
-            self._tell(seen)
+        if self._witness is not None:
+            for seen in self._witness.take():
+                self._tell(seen)
 
     def _stored(self, write: Callable[[], None]) -> None:
         """A full disk or a locked file must end no calls: the subscription holds, and is stored later."""
