@@ -131,16 +131,20 @@ def facts_of(watched: Watched) -> CallFacts:
     said: dict[Side, list[Said]] = {side: [] for side in Side}
     ports: dict[Side, tuple[str, int] | None] = dict.fromkeys(Side)
     asked: dict[int, MediaRequest] = {}
+    ours: dict[Side, str] = {}
     for at, each in watched.media:
         if isinstance(each, MediaReady):
             to = _goes_to(asked.get(each.request))
-            if to is not None and (ours := glance(each.sdp, at)) is not None:
-                ports[to] = ours.address
+            if to is not None and each.sdp:
+                ours[to] = each.sdp
         elif isinstance(each, MediaRequest) and not isinstance(each, MediaRelease):
             asked[each.request] = each
             sdp = None if isinstance(each, MediaCandidate) else each.sdp
             if sdp and (theirs := glance(sdp, at)) is not None:
                 said[each.side].append(theirs)
+    for side, sdp in ours.items():
+        if (described := glance(sdp, watched.ended)) is not None:
+            ports[side] = described.address
     final = None if watched.direct else watched.final
     return CallFacts(
         caller=watched.people[Side.CALLER],

@@ -22,7 +22,7 @@ class RecordsError(GatewayError):
     """The records cannot be read or written; the text says why and what to do."""
 
 
-class CallRecord(msgspec.Struct, frozen=True):
+class CallRecord(msgspec.Struct, frozen=True, gc=False):
     """One call that is over. Times are UNIX times in seconds."""
 
     call: str

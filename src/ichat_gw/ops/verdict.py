@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 
-class Finding(msgspec.Struct, frozen=True):
+class Finding(msgspec.Struct, frozen=True, gc=False):
     """One row of the table, told of one call."""
 
     code: str
@@ -16,7 +16,7 @@ class Finding(msgspec.Struct, frozen=True):
     """What to do about it; empty where there is nothing to do."""
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What became of a call."""
 
     end: Finding

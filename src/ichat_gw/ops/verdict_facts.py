@@ -7,7 +7,7 @@ import msgspec
 from ichat_gw.call.cause import Cause
 
 
-class Person(msgspec.Struct, frozen=True):
+class Person(msgspec.Struct, frozen=True, gc=False):
     """One party of a call."""
 
     address: str
@@ -26,7 +26,7 @@ class Person(msgspec.Struct, frozen=True):
         return self.address.partition(":")[2] or self.address
 
 
-class Counted(msgspec.Struct, frozen=True):
+class Counted(msgspec.Struct, frozen=True, gc=False):
     """What has passed at the relay's ports of one party; RTP packets but for where it says otherwise."""
 
     received: int = 0
@@ -55,7 +55,7 @@ class Counted(msgspec.Struct, frozen=True):
     """How many that were in all."""
 
 
-class Sample(msgspec.Struct, frozen=True):
+class Sample(msgspec.Struct, frozen=True, gc=False):
     """The counters of both parties at one moment."""
 
     at: float
@@ -64,7 +64,7 @@ class Sample(msgspec.Struct, frozen=True):
     callee: Counted
 
 
-class Said(msgspec.Struct, frozen=True):
+class Said(msgspec.Struct, frozen=True, gc=False):
     """What a party says of its audio in a session description."""
 
     at: float
