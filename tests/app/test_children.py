@@ -59,7 +59,7 @@ class Site:
             try:
                 yield child
             finally:
-                await asyncio.wait_for(child.stop(), 10)
+                await asyncio.wait_for(child.stop(), 30)
 
     def make(self, command: list[str], **options: Any) -> Child:
         options.setdefault("document", lambda: {"key": os.urandom(32), "password": SECRET})
@@ -82,7 +82,7 @@ class Site:
         return note
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not condition():
                 self.changed.clear()
                 await self.changed.wait()
@@ -98,7 +98,7 @@ def gone(pid: int) -> bool:
 
 async def until_gone(pid: int) -> None:
     """Wait for the death of a process that is not our child."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not gone(pid):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
 
@@ -359,7 +359,7 @@ def test_sigkill_of_the_parent_leaves_no_child(tmp_path: Path, script: str, read
             stdout=asyncio.subprocess.PIPE,
         )
         assert parent.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             pid = int(await parent.stdout.readline())
             while (await parent.stdout.readline()).decode().strip() != ready:
                 pass
@@ -425,4 +425,4 @@ async def test_where_there_are_no_process_groups(monkeypatch: pytest.MonkeyPatch
     _signal_group(2**22 + 1, signal.SIGTERM)  # nobody there: harmless
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(60)")
     _signal_group(process.pid, signal.SIGTERM)
-    assert await asyncio.wait_for(process.wait(), 5) == -signal.SIGTERM
+    assert await asyncio.wait_for(process.wait(), 30) == -signal.SIGTERM

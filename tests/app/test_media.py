@@ -72,7 +72,7 @@ class Shell:
 
     async def offers(self) -> None:
         """Wait until it is ready, and have an offer made."""
-        async with asyncio.timeout(10.0), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             task = group.create_task(self.shell.run())
             while not self.engine.ready:
                 self.do(self.engine.expire(self.clock()))

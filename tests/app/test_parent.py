@@ -140,8 +140,8 @@ def test_the_end_of_the_parent_is_told_and_a_stuck_child_is_ended(pipe: tuple[in
             assert not watch.done()
             os.close(write)
 
-    asyncio.run(asyncio.wait_for(child(), 10))
-    assert ended.wait(10)
+    asyncio.run(asyncio.wait_for(child(), 30))
+    assert ended.wait(30)
     assert left == [EXIT_ORPHANED]
 
 
@@ -157,11 +157,11 @@ def test_the_end_of_the_parent_after_that_of_the_loop(pipe: tuple[int, int]) -> 
 
     asyncio.run(child())
     os.close(write)
-    assert ended.wait(10)
+    assert ended.wait(30)
 
 
 def test_without_standard_input_nobody_is_there(pipe: tuple[int, int]) -> None:
     os.close(pipe[0])
     ended = threading.Event()
-    asyncio.run(asyncio.wait_for(parent_gone(pipe[0], grace=0, leave=lambda status: ended.set()), 10))
-    assert ended.wait(10)
+    asyncio.run(asyncio.wait_for(parent_gone(pipe[0], grace=0, leave=lambda status: ended.set()), 30))
+    assert ended.wait(30)

@@ -16,7 +16,7 @@ class ServiceManager:
     def __init__(self, address: str) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(address)
-        self.socket.settimeout(5)
+        self.socket.settimeout(30)
 
     def heard(self) -> str:
         return self.socket.recv(4096).decode()

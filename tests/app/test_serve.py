@@ -192,7 +192,7 @@ async def test_the_service_manager_hears_of_start_and_stop(
         heard: list[bytes] = []
 
         async def until(word: bytes) -> None:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while not heard or not heard[-1].startswith(word):
                     heard.append(await asyncio.get_running_loop().sock_recv(systemd, 4096))
 

@@ -25,7 +25,7 @@ def test_a_signal_is_a_call_on_the_loop(make: type[asyncio.SelectorEventLoop]) -
         came = asyncio.Event()
         on_signal(loop, signal.SIGUSR1, came.set)
         signal.raise_signal(signal.SIGUSR1)
-        await asyncio.wait_for(came.wait(), 5)
+        await asyncio.wait_for(came.wait(), 30)
         off_signal(loop, signal.SIGUSR1)
 
     before = signal.getsignal(signal.SIGUSR1)

@@ -187,7 +187,7 @@ async def test_no_file_descriptor_is_left(stage: Stage, tmp_path: Path) -> None:
             await talk.heard()
         with socket.create_connection(("127.0.0.1", stage.gateway.sip_port)) as connection:
             connection.sendall(b"\r\n\r\n")
-            connection.settimeout(5.0)
+            connection.settimeout(30)
             assert await asyncio.to_thread(connection.recv, 2) == b"\r\n"
     measured("no file descriptor is left", talk)
     assert talk.lost <= flows.LOST_AT_THE_EDGES

@@ -64,7 +64,7 @@ def living_in(directory: Path) -> list[str]:
 
 
 async def until_written(file: Path, text: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while text not in file.read_text():  # noqa: ASYNC110, ASYNC240 - another program writes it
             await asyncio.sleep(0.05)
 
@@ -83,7 +83,7 @@ async def ask_bob(client_port: int, words: str) -> str:
     )
     client.connect("127.0.0.1", client_port)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await answer
     finally:
         await client.disconnect()

@@ -59,7 +59,7 @@ pytestmark = [
 ]
 
 M = TypeVar("M", bound=Message)
-WITHIN = 5.0
+WITHIN = 30.0
 
 
 class Rig:

@@ -1,4 +1,4 @@
-"""A wire between the SIPp phone and the gateway that loses messages, or delivers each of them twice.
+"""A wire between the SIPp phone and the gateway that loses messages, or delivers the phone's twice.
 
     async with BadWire(stage.phone.port, stage.gateway.sip_port, Manner.LOSES) as wire:
         run = stage.phone.play("uac_prack", wire.towards_gateway, "alice", wire=wire)
@@ -23,7 +23,8 @@ class Manner(Enum):
 
     DELIVERS = "delivers"
     LOSES = "loses the first of each kind"
-    DOUBLES = "delivers everything twice"
+    DOUBLES = "delivers everything to the gateway twice"
+    """COMPAT SIPp: it takes a copy that comes when its scenario has gone on for the next message."""
 
 
 NEVER_REPEATED = ("100", "180")
@@ -92,7 +93,7 @@ class BadWire:
             self.lost.append(kind)
             return
         to = self._phone if end == 0 else self._gateway
-        for _ in range(2 if self._manner is Manner.DOUBLES else 1):
+        for _ in range(2 if self._manner is Manner.DOUBLES and end == 1 else 1):
             self._transports[1 - end].sendto(data, to)
 
     def _is_spared(self, kind: str) -> bool:

@@ -49,6 +49,8 @@ async def ichat_calls_established(stage: Stage, talk: float = 1.0) -> Played:
     await stage.ichat.wait_for("vc:response", where=_accepted)
     await stage.ichat.wait_for("established")
     await asyncio.sleep(talk)
+    call = stage.ichat.sip.call
+    await stage.gateway.program.until_ready(lambda: call.received >= talk * 50 * 0.8, WITHIN)
     await stage.ichat.sip.hush()
     stage.ichat.sip.hang_up()
     await stage.ichat.wait_for("SIP 200 BYE")

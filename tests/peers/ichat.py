@@ -226,7 +226,7 @@ class SimulatedIChat:
             query.set("node", node)
         iq = self._online().make_iq_get(ito=jid)
         iq.xml.append(query)
-        result = await iq.send(timeout=5)
+        result = await iq.send(timeout=30)
         found = result.xml.find(f"{{{namespace}}}query")
         assert found is not None, str(result)
         return found

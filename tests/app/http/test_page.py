@@ -41,7 +41,7 @@ async def events(page: StatusPage, port: int, wanted: int) -> list[str]:
     writer.write(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
     names: list[str] = []
     try:
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(30):
             while len(names) < wanted:
                 line = await reader.readline()
                 if line.startswith(b"event: "):

@@ -157,7 +157,7 @@ async def test_connections_are_bounded(tmp_path: Path) -> None:
         assert await client.get("/healthz") == b""
         for _, writer in idle:
             writer.close()
-        for _ in range(200):
+        for _ in range(2000):
             if b" 200 " in await client.get("/healthz"):
                 break
             await asyncio.sleep(0.01)
@@ -193,7 +193,7 @@ async def test_who_never_ends_his_head_is_closed(tmp_path: Path, monkeypatch: py
     async with served(tmp_path) as (client, _, _):
         reader, writer = await client.open()
         writer.write(b"GET / HTTP/1.1\r\nHost: local")
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(30.0):
             assert await reader.read() == b""
         writer.close()
 
@@ -203,10 +203,10 @@ async def test_who_does_not_read_is_dropped(tmp_path: Path, monkeypatch: pytest.
     async with served(tmp_path) as (client, _, feed):
         reader, writer = await client.open()
         writer.write(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(30.0):
             await reader.readuntil(b"event: status")
         writer.transport.pause_reading()
-        for _ in range(200):
+        for _ in range(2000):
             feed.publish("calls", b"x" * 1_000_000)
             await asyncio.sleep(0.01)
             if not feed:
@@ -221,7 +221,7 @@ async def test_who_does_not_read_is_dropped(tmp_path: Path, monkeypatch: pytest.
 async def listening(client: Client) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await client.open()
     writer.write(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    async with asyncio.timeout(10.0):
+    async with asyncio.timeout(30.0):
         head = await reader.readuntil(b"\r\n\r\n")
         assert b"Content-Type: text/event-stream" in head
         await reader.readuntil(b"event: status\n")
@@ -232,12 +232,12 @@ async def test_a_stream_tells_what_happens_and_ends_with_the_server(tmp_path: Pa
     async with served(tmp_path) as (client, _, feed):
         reader, writer = await listening(client)
         feed.publish("record", b'{"id":"x"}')
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(30.0):
             await reader.readuntil(b'event: record\ndata: {"id":"x"}\n\n')
             feed.close()
             assert (await reader.read()).endswith(b"0\r\n\r\n")
         writer.close()
-        for _ in range(100):
+        for _ in range(2000):
             if not feed:
                 break
             await asyncio.sleep(0.01)
@@ -249,7 +249,7 @@ async def test_who_leaves_is_forgotten(tmp_path: Path) -> None:
         _, writer = await listening(client)
         assert len(feed) == 1
         writer.transport.abort()
-        for _ in range(100):
+        for _ in range(2000):
             feed.publish("calls", b"{}")
             await asyncio.sleep(0.01)
             if not feed:

@@ -30,7 +30,7 @@ from ichat_gw.media.relay_messages import (
 from peers.ports import free_ports
 
 CALLER, CALLEE = Side.CALLER, Side.CALLEE
-PATIENCE = 5.0
+PATIENCE = 30.0
 """Seconds until a test gives up waiting for what should come at once."""
 
 

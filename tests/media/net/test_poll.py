@@ -1,6 +1,5 @@
 """Waiting without epoll, and a whole worker on a system that lacks what only Linux and Unix have."""
 
-import asyncio
 import os
 import select
 import selectors
@@ -123,7 +122,6 @@ async def test_a_worker_relays_where_there_is_only_select() -> None:
         assert started.loop == "python"
         for name in ("one", "two"):  # the second has the numbers of descriptors that were closed
             to_alice, to_bob = await gateway.call(name, alice, bob)
-            await asyncio.sleep(0.05)  # the relay is pointed while the answer travels
             for number in range(5):
                 alice.send(rtp(number), to_alice)
                 assert await take(bob) == (rtp(number), to_bob)

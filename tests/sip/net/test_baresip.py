@@ -33,7 +33,7 @@ async def test_calls_both_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     shell.on_event = heard.put_nowait
 
     async def hears(wanted: type[LegEvent]) -> int:
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(30):
             while True:
                 said = await heard.get()
                 if isinstance(said.event, wanted):

@@ -149,7 +149,7 @@ async def test_openssl_talks_tls_with_us(tmp_path: Path) -> None:
             client.stdin.write(request(transport="TLS"))
             got = await ear.received()
             opened.send(Send(response(got.data), got.flow))
-            assert await asyncio.wait_for(client.stdout.readline(), 5) == b"SIP/2.0 200 OK\r\n"
+            assert await asyncio.wait_for(client.stdout.readline(), 30) == b"SIP/2.0 200 OK\r\n"
         finally:
             client.kill()
             await client.wait()

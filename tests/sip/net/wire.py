@@ -28,7 +28,7 @@ class Ear:
         return [fields for _, noted, fields in self.notes if noted == event]
 
     async def next(self) -> Heard:
-        return await asyncio.wait_for(self.heard.get(), 8)
+        return await asyncio.wait_for(self.heard.get(), 30)
 
     async def received(self) -> Received:
         event = await self.next()
