@@ -9,10 +9,12 @@ from ichat_gw.app.call_events import CallEnded
 from ichat_gw.app.call_facts import Watched
 from ichat_gw.app.events import StopGateway
 from ichat_gw.app.view import MOST_FADING, QUERIES_AT_ONCE, View, _codec_of
+from ichat_gw.call.admission import Limits
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.media import MediaAnswer, MediaOffer, MediaReady, MediaReoffer, MediaUpdate, Side
 from ichat_gw.ops import metrics as m
-from ichat_gw.ops.api import LiveCall, RegistrationState
+from ichat_gw.ops.api import LiveCall, Records, RegistrationState, Series, TurnedAway
+from ichat_gw.ops.pages.overview import overview
 from ichat_gw.sip.events import Registered, RegistrationFailed
 
 
@@ -167,6 +169,22 @@ def test_a_call_that_nobody_answers(world: WatchedWorld) -> None:
     world.run(10.0)
     assert told(world)["ichat_gw_calls_ended_total no busy to_sip callee"] == 1
     assert seen(world).status(world.at).totals.failed == 1
+
+
+def test_what_limits_turn_away_is_counted_by_setting(world: WatchedWorld) -> None:
+    world.gateway.admission.reconfigure(Limits(calls_per_source=1, domains=frozenset({"elsewhere.example"})))
+    for _ in range(3):
+        world.phone.dial("alice")
+        world.run(1.0)
+    world.alice.dial("5551234")
+    world.run(1.0)
+    status = seen(world).status(world.at)
+    assert status.turned_away == (
+        TurnedAway(setting="MaxCallsPerSource", times=2),
+        TurnedAway(setting="AllowedXMPPDomains", times=1),
+    )
+    shown = str(overview(status, Series(seconds=10.0), Records(), "hour").body)
+    assert "MaxCallsPerSource" in shown
 
 
 def test_a_call_that_is_refused_at_the_door(world: WatchedWorld) -> None:

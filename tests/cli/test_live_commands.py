@@ -28,6 +28,7 @@ from ichat_gw.ops.api import (
     SipTargetState,
     Status,
     Totals,
+    TurnedAway,
     Users,
     UserState,
 )
@@ -67,6 +68,7 @@ def status_of(**changes: object) -> Status:
         "media": (MediaPartState(name="relay worker 0", running=True, since=NOON, pid=78, loop="compiled"),),
         "sip_targets": (SipTargetState(address="UDP 192.0.2.1:5060", answers=False, since=NOON, text="no"),),
         "totals": Totals(calls=9, answered=7, failed=2, refused=1),
+        "turned_away": (TurnedAway(setting="MaxCalls", times=12), TurnedAway(setting="IgnoreAfter", times=3)),
     }
     return Status(**values | changes)  # type: ignore[arg-type]
 
@@ -80,6 +82,7 @@ def test_status(server: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
         "(2:03:04)",
         "Calls: 2   Users online: 5   Registered: 4, 1 failed",
         "9 calls, 7 answered, 2 failed, 1 refused",
+        "Turned away: MaxCalls 12, IgnoreAfter 3",
         "SIP: UDP 0.0.0.0:5070, TCP 0.0.0.0:5070",
         "XMPP: online since",
         "gw.example at 127.0.0.1:5275",

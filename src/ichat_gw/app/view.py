@@ -48,6 +48,7 @@ from ichat_gw.ops.api import (
     SipTargetState,
     Status,
     Totals,
+    TurnedAway,
     Users,
     UserState,
 )
@@ -435,6 +436,10 @@ class View:
                 answered=self._totals["answered"],
                 failed=self._totals["failed"],
                 refused=self._totals["refused"],
+            ),
+            turned_away=tuple(
+                TurnedAway(setting=setting, times=times)
+                for setting, times in gateway.admission.refused.most_common()
             ),
         )
 

@@ -49,6 +49,9 @@ def lines(status: Status) -> list[str]:
         f"at {jabber.server}{jabber_text}",
         f"Connector: {running}, since {moment(connector.since)}, started again {connector.restarts} times",
     ]
+    if status.turned_away:
+        away = ", ".join(f"{each.setting} {each.times}" for each in status.turned_away)
+        shown.insert(4, f"Turned away: {away}")
     rows = [
         (
             part.name,

@@ -276,6 +276,13 @@ class Totals(_Value, frozen=True, kw_only=True):
     """Refused before they began: no route, a limit, a shutdown."""
 
 
+class TurnedAway(_Value, frozen=True, kw_only=True):
+    """What one setting has turned away since the gateway started: calls, and whatever else it limits."""
+
+    setting: str
+    times: int
+
+
 class Status(_Value, frozen=True, kw_only=True):
     """How the gateway is."""
 
@@ -303,6 +310,8 @@ class Status(_Value, frozen=True, kw_only=True):
     media: tuple[MediaPartState, ...] = ()
     sip_targets: tuple[SipTargetState, ...] = ()
     totals: Totals = Totals()
+    turned_away: tuple[TurnedAway, ...] = ()
+    """By the settings that turn anything away; most first."""
 
 
 # --- over time --------------------------------------------------------------------------------------------

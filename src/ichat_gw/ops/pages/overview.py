@@ -25,6 +25,7 @@ def overview(status: Status, series: Series, latest: Records, chosen: str) -> Pa
             _tiles(status),
             section("charts", "Over time", _choice(chosen), charts(series, words)),
             section("health", "Health", _health(status)),
+            section("turned-away", "Turned away by limits", _turned_away(status)),
             section("latest", "Ended last", _latest(latest)),
         ],
         "\n",
@@ -166,6 +167,14 @@ def _process(pid: int | None, restarts: int, text: str) -> list[Html]:
     if text:
         words.append(fill("last: {text}", text=text))
     return words
+
+
+def _turned_away(status: Status) -> Html:
+    columns = (Column("Setting"), Column("Times since the start", "num"))
+    rows = ((each.setting, (each.setting, count(each.times))) for each in status.turned_away)
+    return table(
+        "turned-away-table", "What limits have turned away", columns, rows, "Nothing was turned away."
+    )
 
 
 def _latest(latest: Records) -> Html:
