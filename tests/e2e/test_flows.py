@@ -3,6 +3,7 @@
 `flows` checks that the right messages arrive at all; here is what an iChat client can see in them.
 """
 
+import time
 from xml.etree import ElementTree
 
 import pytest
@@ -48,7 +49,12 @@ def order(stage: Stage, *kinds: str) -> list[str]:
 
 
 async def test_ichat_calls_sip_established(stage: Stage) -> None:  # trace 10
+    began = time.time()
     played = await flows.ichat_calls_established(stage)
+
+    ours = [event for event in stage.gateway.events(began) if event.event == "ipc"]
+    call = {event.summary: event.whole.get("call") for event in ours}
+    assert call["notifyIChatCallRequest"] == call["proceedingIChatCall"] is not None
 
     at_phone = played.phone.first("in", "SIP INVITE")
     assert at_phone.uri == f"sip:{flows_dial(stage)}@127.0.0.1:{stage.phone.port}"

@@ -45,7 +45,7 @@ from ichat_gw.clock import Alarm
 from ichat_gw.config.load import Loaded, load
 from ichat_gw.config.table import Settings
 from ichat_gw.ipc.channel import PeerLost
-from ichat_gw.ipc.messages import VERSION, Hello, Message, StanzasSeen
+from ichat_gw.ipc.messages import VERSION, Hello, Message, NotifyIChatCallRequest, StanzasSeen
 from ichat_gw.ipc.net.udp import UdpLink
 from ichat_gw.ipc.refusals import instead_of
 from ichat_gw.ipc.seal import Role, SendRefused
@@ -352,7 +352,8 @@ class Server:
         if isinstance(message, StanzasSeen):
             self._onlookers.stanzas(message)
             return
-        wire.ipc(log, "in", message, "connector")
+        begins = isinstance(message, NotifyIChatCallRequest)
+        wire.ipc(log, "in", message, "connector", self._gateway.work.next_handle if begins else "")
         if isinstance(message, Hello):
             if message.version != VERSION:
                 log.err(

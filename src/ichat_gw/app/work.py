@@ -22,10 +22,16 @@ class Work:
         """What was said, and the call that it is about where the word does not tell that itself."""
         self._out: list[GatewayCommand] = []
 
+    @property
+    def next_handle(self) -> str:
+        """What `new_handle` will give: the call that is about to begin, for the log."""
+        return f"{self._node}-{self._handles + 1}"
+
     def new_handle(self) -> str:
         """A name for a call that no other call has, here or at another node."""
+        handle = self.next_handle
         self._handles += 1
-        return f"{self._node}-{self._handles}"
+        return handle
 
     def push(self, call: "Call | None", commands: Iterable[object]) -> None:
         """Put what a part said at the end."""

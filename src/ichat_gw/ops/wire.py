@@ -47,12 +47,15 @@ def wire(
     log.debug(protocol, **fields)
 
 
-def ipc(log: Logger, direction: Direction, message: Message, peer: str) -> None:
-    """Write the line of a message between the two programs, with all its fields."""
+def ipc(log: Logger, direction: Direction, message: Message, peer: str, call: str = "") -> None:
+    """Write the line of a message between the two programs, with all its fields.
+
+    `call`: the handle of the call, where the message itself does not say it.
+    """
     if not log.enabled(DEBUG):
         return
     fields = {name: getattr(message, name) for name in message.__struct_fields__}
-    call = str(fields.pop("handle", ""))
+    call = str(fields.pop("handle", call))
     text = " ".join(f"{name.rstrip('_')}={value}" for name, value in fields.items())
     wire(log, "ipc", direction, peer, manual_name(message), call=call, message=text)
 
