@@ -22,6 +22,8 @@ __all__ = ["CannotListen", "UdpEndpoint", "source_towards"]
 
 BATCH = 64
 """Datagrams taken from the socket before others get their turn on the loop."""
+LARGEST = 65_535
+"""Bytes of a datagram, at most."""
 
 _IP_RECVERR = getattr(socket, "IP_RECVERR", 11)
 _IPV6_RECVERR = getattr(socket, "IPV6_RECVERR", 25)
@@ -79,6 +81,9 @@ class UdpEndpoint:
         self._neighbourhood = neighbourhood
         self._loop = asyncio.get_running_loop()
         self._bound: tuple[str, int] = plain(sock.getsockname())
+        # One for all datagrams. A new one for each would be cut to what came, and stay as long as that is kept;
+        # behind it would be a hole, and all holes together as large as the memory in use.
+        self._buffer = memoryview(bytearray(LARGEST))
         # Bursts of calls wait here while one message is being worked on. No more than we can work off in
         # a moment: in a flood, the BYE of a call that is up waits behind all of it. Linux caps it, others
         # refuse.
@@ -135,11 +140,12 @@ class UdpEndpoint:
     # --- in -----------------------------------------------------------------------------------------------
 
     def _readable(self) -> None:
-        self._read_errors()
-        for _ in range(BATCH):
+        for place in range(BATCH):
             try:
-                data, sockaddr = self._sock.recvfrom(65_535)
+                size, sockaddr = self._sock.recvfrom_into(self._buffer)
             except (BlockingIOError, InterruptedError):
+                if place == 0:
+                    self._read_errors()  # woken by nothing else
                 return
             except OSError:
                 # An ICMP error came back; which peer it was about stands in the error queue.
@@ -149,7 +155,7 @@ class UdpEndpoint:
                 flow = self.flow(self._neighbourhood.heard(sockaddr))
             except OSError:
                 continue  # It came from where we cannot answer.
-            self._deliver(Received(data, flow))
+            self._deliver(Received(bytes(self._buffer[:size]), flow))
             if self._sock.fileno() < 0:
                 return  # closed by whoever got that
 
