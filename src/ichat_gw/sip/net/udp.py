@@ -81,7 +81,7 @@ class UdpEndpoint:
         self._neighbourhood = neighbourhood
         self._loop = asyncio.get_running_loop()
         self._bound: tuple[str, int] = plain(sock.getsockname())
-        # One for all datagrams. A new one for each would be cut to what came, and stay as long as that is kept;
+        # One for all datagrams. A new one for each would be cut to what came, and stay while that is kept;
         # behind it would be a hole, and all holes together as large as the memory in use.
         self._buffer = memoryview(bytearray(LARGEST))
         # Bursts of calls wait here while one message is being worked on. No more than we can work off in
