@@ -33,8 +33,8 @@ def settings_of(text: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
 class ProsodyOfThePage(PrivateProsody):
     """A Prosody whose component is configured as the page says."""
 
-    def _write_files(self) -> None:
-        super()._write_files()
+    def write_files(self) -> None:
+        super().write_files()
         config = self.directory / "prosody.cfg.lua"
         ours = f'\nComponent "{self.component}"\n    component_secret = "{self.component_secret}"\n'
         # The test's own lines about components go, those of the page come; the page's domain and port are
@@ -54,8 +54,8 @@ class ProsodyOfThePage(PrivateProsody):
 class EjabberdOfThePage(PrivateEjabberd):
     """An ejabberd whose component is configured as the page says."""
 
-    def _write_files(self) -> None:
-        super()._write_files()
+    def write_files(self) -> None:
+        super().write_files()
         config = self.directory / "ejabberd.yml"
         text = config.read_text()
         begin, end = text.index(f"  - port: {self.component_port}"), text.index("modules:")
@@ -91,7 +91,7 @@ async def test_an_xmpp_server_as_shown(page: str, server: type[XmppServer], tmp_
 class KamailioOfThePage(PrivateKamailio):
     """A Kamailio with the configuration of the page, and an ear for the question who is registered."""
 
-    def _write_files(self) -> None:
+    def write_files(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         config = substitute(
             block("how-to/kamailio.md", "kamailio"),

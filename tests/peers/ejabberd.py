@@ -51,10 +51,10 @@ class PrivateEjabberd(XmppServer):
         self._seen = self.program.output.count(_READY)
         await super().start_async()
 
-    def _accepts(self) -> bool:
-        return self.program.output.count(_READY) > self._seen and super()._accepts()
+    def is_ready(self) -> bool:
+        return self.program.output.count(_READY) > self._seen and super().is_ready()
 
-    def _write_files(self) -> None:
+    def write_files(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "ejabberd.yml").write_text(
             _CONFIG.format(

@@ -14,15 +14,12 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from signal import Signals
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from peers.ports import accepts_tcp, free_port, udp_is_bound
 from peers.program import Program, find
+from peers.server import Server
 
-READY_TIMEOUT = 30.0
-"""Seconds until its ports must be bound; usually it takes half of one."""
 REALM = "kamailio.test"
 
 
@@ -35,13 +32,15 @@ class TlsIdentity:
     roots: Path
 
 
-class PrivateKamailio:
+class PrivateKamailio(Server):
     """The server. Ports are chosen once, so that they survive a restart.
 
     `users` are the names and passwords that may authenticate, whatever AOR they do it for. `listen` are the
     sockets as Kamailio writes them (`udp:127.0.0.1:5060`, `tls:[::1]:5061`); by default UDP and TCP on one
     port of 127.0.0.1. For TLS it needs `tls`.
     """
+
+    ready_timeout = 30.0
 
     def __init__(
         self,
@@ -112,50 +111,10 @@ class PrivateKamailio:
             reply = json.loads(asking.recv(65_535))
         return dict(reply["result"])
 
-    # --- blocking, for fixtures ---------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Start it and block until its ports are bound; raises ProgramError with its last words otherwise."""
-        self._write_files()
-        self.program.spawn()
-        self.program.await_ready(self._listens, READY_TIMEOUT)
-
-    def stop(self) -> None:
-        """An orderly stop; nobody is told."""
-        if self.program.running:
-            self.program.stop()
-
-    def restart(self) -> None:
-        """`stop` and `start` on the same ports; it has forgotten everybody."""
-        self.stop()
-        self.start()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    # --- for code inside an event loop --------------------------------------------------------------------
-
-    async def start_async(self) -> None:
-        """`start`, without blocking the event loop."""
-        self._write_files()
-        self.program.spawn()
-        await self.program.until_ready(self._listens, READY_TIMEOUT)
-
-    async def stop_async(self) -> None:
-        """`stop`, without blocking the event loop."""
-        if self.program.running:
-            self.program.signal(Signals.SIGTERM)
-            await self.program.finished(10.0)
-
     # --- files --------------------------------------------------------------------------------------------
 
-    def _listens(self) -> bool:
+    def is_ready(self) -> bool:
+        """Whether its ports are bound."""
         for socket_ in self.listen:
             transport, _, address = socket_.partition(":")
             host, _, port = address.rpartition(":")
@@ -164,7 +123,8 @@ class PrivateKamailio:
                 return False
         return udp_is_bound(self._rpc_port)
 
-    def _write_files(self) -> None:
+    def write_files(self) -> None:
+        """Write its configuration."""
         self.directory.mkdir(parents=True, exist_ok=True)
         passwords = "\n".join(
             f'    if ($au == "{user}") $var(password) = "{password}";'

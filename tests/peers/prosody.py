@@ -16,7 +16,7 @@ class PrivateProsody(XmppServer):
     def _command(self) -> list[str]:
         return [find("prosody", "prosody"), "--config", str(self.directory / "prosody.cfg.lua"), "-F"]
 
-    def _write_files(self) -> None:
+    def write_files(self) -> None:
         store = self.directory / "store"
         accounts = store / _file_name(self.domain) / "accounts"
         accounts.mkdir(parents=True, exist_ok=True)

@@ -13,21 +13,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from signal import Signals
 from types import TracebackType
-from typing import Self
 
 from peers.ports import free_port, free_ports, udp_is_bound
 from peers.program import Program, find
-
-READY_TIMEOUT = 30.0
-"""Seconds until its control port must be bound; usually it takes a quarter of one."""
+from peers.server import Server
 
 
-class PrivateRtpengine:
+class PrivateRtpengine(Server):
     """The daemon. Ports are chosen once, so that they survive a restart.
 
     It has `ports` RTP and RTCP ports from `first_port` on; each party of a call takes two. `log_level` is
     syslog's: 6 says what happens to each call, 7 to each packet. `settings` are more arguments.
     """
+
+    ready_timeout = 30.0
 
     def __init__(
         self,
@@ -66,23 +65,8 @@ class PrivateRtpengine:
         """What it printed so far."""
         return self.program.output
 
-    def start(self) -> None:
-        """Start it and block until its control port is bound; raises ProgramError with its last words."""
-        self.program.spawn()
-        self.program.await_ready(self._listens, READY_TIMEOUT)
-
-    async def start_async(self) -> None:
-        """`start`, without blocking the event loop."""
-        self.program.spawn()
-        await self.program.until_ready(self._listens, READY_TIMEOUT)
-
-    def stop(self) -> None:
-        """An orderly stop. Calls end without a word."""
-        if self.program.running:
-            self.program.stop()
-
     def kill(self) -> None:
-        """The same at once, as when the machine is gone."""
+        """At once, as when the machine is gone."""
         if self.program.running:
             self.program.kill()
 
@@ -92,23 +76,20 @@ class PrivateRtpengine:
         # A signal is only sent; each thread goes on until it notices.
         threads = Path(f"/proc/{self.program.pid}/task")
         self.program.await_ready(
-            lambda: all(_state(thread) == "T" for thread in threads.iterdir()), READY_TIMEOUT
+            lambda: all(_state(thread) == "T" for thread in threads.iterdir()), self.ready_timeout
         )
 
     def resume(self) -> None:
         """It goes on where it was."""
         self.program.signal(Signals.SIGCONT)
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
 
-    def _listens(self) -> bool:
+    def is_ready(self) -> bool:
+        """Whether its control port is bound."""
         return udp_is_bound(self.port)
 
 
