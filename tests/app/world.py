@@ -19,7 +19,8 @@ from app.relay import MemoryRelay, rtp
 from ichat_gw.addressing.translation import TranslationRule, TranslationRules
 from ichat_gw.app.call_events import CALL_EVENTS, CallEvent
 from ichat_gw.app.events import ConnectorDied, FromConnector, GatewayCommand, GatewayEvent, Note
-from ichat_gw.app.gateway import Gateway, GatewayConfig
+from ichat_gw.app.gateway import Gateway
+from ichat_gw.app.gateway_config import GatewayConfig
 from ichat_gw.app.tracing import CallKept, TraceKept, Tracing, TracingCommand
 from ichat_gw.call.admission import Limits
 from ichat_gw.call.cause import Cause, Ending

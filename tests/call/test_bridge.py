@@ -6,25 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ichat_gw.call.bridge import (
-    TABLE,
-    Bridge,
-    BridgeCommand,
-    BridgeEvent,
-    CallOver,
-    CallPlan,
-    FromCandidate,
-    FromLeg,
-    FromMedia,
-    LegReplaced,
-    State,
-    StopCall,
-    TakeOver,
-    ToCandidate,
-    ToLeg,
-    ToMedia,
-    TransferTo,
-)
+from ichat_gw.call.bridge import TABLE, Bridge, CallPlan, State
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import (
     AcceptReoffer,
@@ -67,6 +49,21 @@ from ichat_gw.call.media import (
     MediaReplace,
     MediaUpdate,
     Side,
+)
+from ichat_gw.call.words import (
+    BridgeCommand,
+    BridgeEvent,
+    CallOver,
+    FromCandidate,
+    FromLeg,
+    FromMedia,
+    LegReplaced,
+    StopCall,
+    TakeOver,
+    ToCandidate,
+    ToLeg,
+    ToMedia,
+    TransferTo,
 )
 
 CALLER, CALLEE = Side.CALLER, Side.CALLEE

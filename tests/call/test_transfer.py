@@ -2,24 +2,7 @@
 
 import pytest
 
-from ichat_gw.call.bridge import (
-    Bridge,
-    BridgeCommand,
-    BridgeEvent,
-    CallOver,
-    CallPlan,
-    FromCandidate,
-    FromLeg,
-    FromMedia,
-    LegReplaced,
-    State,
-    StopCall,
-    TakeOver,
-    ToCandidate,
-    ToLeg,
-    ToMedia,
-    TransferTo,
-)
+from ichat_gw.call.bridge import Bridge, CallPlan, State
 from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.leg import (
     AcceptReoffer,
@@ -53,6 +36,21 @@ from ichat_gw.call.media import (
     Side,
 )
 from ichat_gw.call.transfer import TABLE, Transfer, TransferState
+from ichat_gw.call.words import (
+    BridgeCommand,
+    BridgeEvent,
+    CallOver,
+    FromCandidate,
+    FromLeg,
+    FromMedia,
+    LegReplaced,
+    StopCall,
+    TakeOver,
+    ToCandidate,
+    ToLeg,
+    ToMedia,
+    TransferTo,
+)
 
 CALLER, CALLEE = Side.CALLER, Side.CALLEE
 ALICE = Party("sip:alice@jabber.localhost", "alice")

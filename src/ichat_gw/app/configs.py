@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from ichat_gw.addressing.sip_uri import NameAddr, SipUri
 from ichat_gw.addressing.translation import TranslationRules, domain_of
-from ichat_gw.app.gateway import GatewayConfig
+from ichat_gw.app.gateway_config import GatewayConfig
 from ichat_gw.app.local_addresses import address_towards, all_addresses
 from ichat_gw.call.admission import Limits
 from ichat_gw.call.destinations import Destinations, plain_destination

@@ -10,10 +10,8 @@ for the shell. So nothing overtakes anything.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from ichat_gw.addressing.jid import InvalidJid, Jid
-from ichat_gw.addressing.translation import TranslationRules
 from ichat_gw.app.call_events import CallEnded, MediaAsked, MediaSaid
 from ichat_gw.app.callees import Callees
 from ichat_gw.app.calls import Call, Calls, NegotiatedLeg, SessionLeg
@@ -26,19 +24,18 @@ from ichat_gw.app.events import (
     Note,
     StopGateway,
 )
-from ichat_gw.app.names import calling_user, is_viceroy, party_of, plain
+from ichat_gw.app.gateway_config import GatewayConfig
 from ichat_gw.app.negotiations import Negotiations
+from ichat_gw.app.new_calls import NewCalls
 from ichat_gw.app.pages import Pages
 from ichat_gw.app.transfers import Transfers
 from ichat_gw.app.users import Users
 from ichat_gw.app.work import Work
-from ichat_gw.call.admission import Admission, Limits, source_of
-from ichat_gw.call.bridge import Bridge, CallPlan
+from ichat_gw.call.admission import Admission
 from ichat_gw.call.cause import Cause, Ending
-from ichat_gw.call.leg import Party, Place, Refuse, TransferAsked
+from ichat_gw.call.leg import TransferAsked
 from ichat_gw.call.media import Side
 from ichat_gw.call.routing import Network, Route, route
-from ichat_gw.call.transfer_policy import TransferPolicy, host_of
 from ichat_gw.call.words import (
     CallOver,
     FromLeg,
@@ -66,7 +63,7 @@ from ichat_gw.ipc.messages import (
     SipUnregisterJabberUser,
     Stop,
 )
-from ichat_gw.jabber.ichat.leg import CalledIChat, CallingIChat, ConnectorLost, IChatConfig, ToConnector, bare
+from ichat_gw.jabber.ichat.leg import ConnectorLost, ToConnector, bare
 from ichat_gw.media.engine import (
     MediaEngine,
     MediaFor,
@@ -98,24 +95,6 @@ from ichat_gw.sip.events import (
     StopRegistration,
 )
 from ichat_gw.sip.user_agent import UserAgent, UserAgentConfig
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayConfig:
-    """What a gateway must know, in its own terms."""
-
-    rules: TranslationRules
-    component: str
-    """JabberComponentName: the domain of the gateway's JIDs."""
-    ichat: IChatConfig
-    local_hosts: frozenset[str]
-    """Host names (in lower case) and addresses that mean this gateway in a Request-URI."""
-    node: str
-    """Distinguishes the call handles of this gateway from those of others, and of its own last run."""
-    limits: Limits = field(default_factory=Limits)
-    """Who may call, how often, and how many calls at once."""
-    transfers: TransferPolicy = field(default_factory=TransferPolicy)
-    """To whom SIP phones may transfer their calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +130,9 @@ class Gateway:
         self.callees = Callees(config.rules, config.local_hosts, user_agent, self.users)
         self.pages = Pages(config.component, self.work, user_agent, self.door, self.users, self.callees)
         self.transfers = Transfers(self.work, self.calls, self.door, self.users, config.transfers)
+        self.new_calls = NewCalls(
+            config, self.work, self.door, self.calls, self.callees, self.users, self.transfers
+        )
 
     # --- the three verbs ----------------------------------------------------------------------------------
 
@@ -247,7 +229,7 @@ class Gateway:
                 case FromSession(session, leg_event):
                     self.calls.hear_session(session, leg_event)
                 case InviteReceived():
-                    self._hear_invite(command)
+                    self.new_calls.invited(command)
                 case PageReceived():
                     self.pages.received(command)
                 case PageAnswered():
@@ -285,104 +267,13 @@ class Gateway:
                     raise AssertionError(f"nobody is there for {command!r}")
         return self.work.take()
 
-    # --- SIP calls ----------------------------------------------------------------------------------------
-
-    def _hear_invite(self, invite: InviteReceived) -> None:
-        """A new INVITE: iChat's after a negotiation, one that replaces another, or a call to somebody."""
-        if invite.replaces is not None:
-            self.transfers.take_over(invite)
-            return
-        if is_viceroy(invite.user_agent):
-            if (call := self.calls.claim(invite)) is not None:
-                self.calls.attach(call, invite)
-                return
-            # Nothing was negotiated: a call like any other, and iChat means its parties by their names.
-            # What came over SIP stays SIP to the router, whatever it calls itself: names prove nothing.
-            called, caller = f"xmpp:{invite.to_name}", Party(f"xmpp:{invite.from_name}")
-        else:
-            called, caller = self.callees.address_of(invite), Party(invite.from_uri, invite.from_name)
-        address = invite.flow.remote[0]
-        refusal = self.admission.may_call(address) or self.door.cannot_take(source_of(address))
-        routed = refusal or self.callees.route(called, invite.request_uri)
-        if isinstance(routed, Route):
-            self._call_ichat(invite, routed, caller)
-        else:
-            self.door.refuse_invite(invite, called, routed)
-
-    def _call_ichat(self, invite: InviteReceived, routed: Route, caller: Party) -> None:
-        try:
-            user = Jid.parse(routed.target.partition(":")[2]).bare
-        except InvalidJid as error:
-            self.door.refuse_invite(invite, routed.target, Ending(Cause.NOT_FOUND, text=str(error)))
-            return
-        source = source_of(invite.flow.remote[0])
-        if (too_many := self.admission.call(source, str(user))) is not None:
-            self.door.refuse_invite(invite, routed.target, too_many)
-            return
-        handle = self.work.new_handle()
-        calling = f"{calling_user(caller.address)}@{self.config.component}"
-        # One hop less, as a proxy would count: what goes round in circles comes to an end.
-        place = Place(routed.target, caller, None, max_forwards=min(70, invite.max_forwards) - 1)
-        call = Call(
-            handle,
-            Bridge(CallPlan(place, invite.offer, invite.flow.remote[0], to_ichat=True)),
-            {
-                Side.CALLER: SessionLeg(invite.session),
-                Side.CALLEE: NegotiatedLeg(CalledIChat(handle, str(user), calling, self.config.ichat)),
-            },
-            caller.address,
-            routed.target,
-            self.work.now,
-            str(user),
-            {Side.CALLER: invite.flow.remote[0]},
-            calling,
-        )
-        self.calls.begin(call, source, str(user))
-
-    # --- iChat calls --------------------------------------------------------------------------------------
-
-    def _call_sip(self, request: NotifyIChatCallRequest) -> None:
-        handle = self.work.new_handle()
-        machine = CallingIChat(handle, request)
-        user = bare(request.from_)
-        refusal = self.door.cannot_dial_out(user)
-        if refusal is None and not machine.usable:
-            refusal = Ending(Cause.NO_USABLE_ADDRESS)
-        routed = refusal or route(f"xmpp:{bare(request.to)}", Network.XMPP, self.config.rules)
-        if isinstance(routed, Route):
-            routed = self.admission.destination(routed.target, user) or routed
-        for command in machine.begin():
-            self.work.push(None, [command])
-        if not isinstance(routed, Route):
-            ending = self.door.refuse_call(
-                handle, request.from_, request.to, routed, user=user, contact=bare(request.to)
-            )
-            self.work.push(None, machine.receive(Refuse(ending), self.work.now))
-            return
-        party = party_of(user)
-        place = Place(
-            routed.target, party, None, contact_user=party.display_name, aor=self.users.aor_of(user)
-        )
-        call = Call(
-            handle,
-            Bridge(CallPlan(place, None, callee_host=plain(routed.target)[1])),
-            {Side.CALLER: NegotiatedLeg(machine), Side.CALLEE: SessionLeg()},
-            f"xmpp:{user}",
-            routed.target,
-            self.work.now,
-            user,
-            {Side.CALLEE: host_of(routed.target)},
-            bare(request.to),
-        )
-        self.calls.begin(call, user, user)
-
     # --- the connector ------------------------------------------------------------------------------------
 
     def _hear_connector(self, message: Message) -> None:
         self.negotiations.hear(message)
         match message:
             case NotifyIChatCallRequest():
-                self._call_sip(message)
+                self.new_calls.asked_by_ichat(message)
             case (
                 NotifyIChatCallProceeding(handle=handle)
                 | ContinueIChatCall(handle=handle)
@@ -492,6 +383,7 @@ class Gateway:
         self.config = replace(
             new.config, component=before.component, local_hosts=before.local_hosts, node=before.node
         )
+        self.new_calls.config = self.config
         if new.config.limits.networks != before.limits.networks:
             self.calls.keep_hearing()
         self.admission.reconfigure(new.config.limits)

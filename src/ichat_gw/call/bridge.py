@@ -79,8 +79,6 @@ from ichat_gw.call.words import (
     CallOver,
     FromCandidate,
     FromLeg,
-    FromMedia,
-    LegReplaced,
     StopCall,
     TakeOver,
     ToCandidate,
@@ -88,26 +86,6 @@ from ichat_gw.call.words import (
     ToMedia,
     TransferTo,
 )
-
-__all__ = [
-    "TABLE",
-    "Bridge",
-    "BridgeCommand",
-    "BridgeEvent",
-    "CallOver",
-    "CallPlan",
-    "FromCandidate",
-    "FromLeg",
-    "FromMedia",
-    "LegReplaced",
-    "State",
-    "StopCall",
-    "TakeOver",
-    "ToCandidate",
-    "ToLeg",
-    "ToMedia",
-    "TransferTo",
-]
 
 NO_ANSWER_SECONDS = 180.0
 """How long a callee may take to answer: RFC 3261's timer C is "more than three minutes" for a proxy that
