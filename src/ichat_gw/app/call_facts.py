@@ -29,6 +29,8 @@ from ichat_gw.ops.verdict_facts import CallFacts, Counted, Party, Person, Said, 
 MOST_SAMPLES = 512
 """Samples of the counters that are kept of a call; of more, every second one is forgotten."""
 
+_FOR_THE_OTHER = frozenset({MediaOffer, MediaAnswer, MediaPassedOn})
+"""What is answered with a description for the other side."""
 _COUNTED = tuple(name for name in Counted.__struct_fields__ if name in PartyCounters.__struct_fields__)
 
 
@@ -64,7 +66,7 @@ class Watched:
         """A call begins."""
         hosts = {began.user_side: "", began.user_side.other: began.host}
         addresses = {Side.CALLER: began.caller, Side.CALLEE: began.callee}
-        people = {side: Person(addresses[side], hosts[side]) for side in Side}
+        people = {side: Person(address, hosts[side]) for side, address in addresses.items()}
         return cls(began.call, people, began.user, began.contact, at)
 
     @classmethod
@@ -128,10 +130,11 @@ def facts_of(watched: Watched) -> CallFacts:
     ending = watched.ending
     assert ending is not None
     assert watched.ended is not None
-    said: dict[Side, list[Said]] = {side: [] for side in Side}
-    ports: dict[Side, tuple[str, int] | None] = dict.fromkeys(Side)
+    said: dict[Side, list[Said]] = {Side.CALLER: [], Side.CALLEE: []}
+    ports: dict[Side, tuple[str, int]] = {}
     asked: dict[int, MediaRequest] = {}
     ours: dict[Side, str] = {}
+    glances: dict[str, Said] = {}
     for at, each in watched.media:
         if isinstance(each, MediaReady):
             to = _goes_to(asked.get(each.request))
@@ -140,10 +143,11 @@ def facts_of(watched: Watched) -> CallFacts:
         elif isinstance(each, MediaRequest) and not isinstance(each, MediaRelease):
             asked[each.request] = each
             sdp = None if isinstance(each, MediaCandidate) else each.sdp
-            if sdp and (theirs := glance(sdp, at)) is not None:
-                said[each.side].append(theirs)
+            if sdp and (theirs := glances.get(sdp) or glance(sdp, at)) is not None:
+                glances[sdp] = theirs
+                said[each.side].append(theirs if theirs.at == at else structs.replace(theirs, at=at))
     for side, sdp in ours.items():
-        if (described := glance(sdp, watched.ended)) is not None:
+        if (described := glance(sdp, watched.ended)) is not None and described.address is not None:
             ports[side] = described.address
     final = None if watched.direct else watched.final
     return CallFacts(
@@ -164,8 +168,8 @@ def facts_of(watched: Watched) -> CallFacts:
         samples=tuple(watched.samples) if final is None else (*watched.samples, final),
         final=final,
         direct=watched.direct,
-        caller_port=ports[Side.CALLER],
-        callee_port=ports[Side.CALLEE],
+        caller_port=ports.get(Side.CALLER),
+        callee_port=ports.get(Side.CALLEE),
     )
 
 
@@ -173,9 +177,7 @@ def _goes_to(request: MediaRequest | None) -> Side | None:
     """Whom our description goes to that is the answer to this request."""
     if request is None or isinstance(request, MediaRelease):
         return None
-    return (
-        request.side.other if isinstance(request, MediaOffer | MediaAnswer | MediaPassedOn) else request.side
-    )
+    return request.side.other if type(request) in _FOR_THE_OTHER else request.side
 
 
 _ADDRESS = re.compile(r"^c=IN IP[46] ([^\s/]+)", re.MULTILINE)

@@ -66,6 +66,8 @@ LANES: dict[Lane, str] = {
 }
 """The title of each column."""
 
+_TEXT = (bytes, str)  # made once: a union would be made anew for each of many thousand entries
+
 Address: TypeAlias = tuple[str, int] | None
 """IP address and port."""
 
@@ -285,7 +287,7 @@ class TraceBook:
 
 def _length(content: Content) -> int:
     """About how many bytes of memory it takes."""
-    if isinstance(content, bytes | str):
+    if isinstance(content, _TEXT):
         return len(content)
     return sum(len(value) for _, value in fields_of(content) if isinstance(value, str))
 

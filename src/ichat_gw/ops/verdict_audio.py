@@ -108,6 +108,8 @@ def judge_audio(facts: CallFacts, speaker: Party) -> Finding | None:
 def _wanted(facts: CallFacts, speaker: Party) -> tuple[float | None, float | None]:
     """Since when the audio was wanted at the end, and when it last stopped being wanted before that."""
     assert facts.answered is not None
+    if all(said.sends and said.receives for said in (*facts.caller_said, *facts.callee_said)):
+        return facts.answered, None
     moments = sorted({facts.answered, *(said.at for said in (*facts.caller_said, *facts.callee_said))})
     since: float | None = None
     held_at: float | None = None
