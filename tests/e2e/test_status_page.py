@@ -74,8 +74,10 @@ async def talking(stage: Stage) -> AsyncIterator[None]:
     ringing = stage.phone.answer()
     stage.ichat.call(stage.speed_dial)
     await stage.ichat.wait_for("established")
-    yield
-    stage.ichat.sip.hang_up()
+    try:
+        yield
+    finally:
+        await stage.hang_up()  # also when something fails meanwhile: the next test finds no call
     await ringing.result()
 
 
