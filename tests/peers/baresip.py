@@ -101,7 +101,7 @@ class Baresip:
         (self.directory / "contacts").write_text("")
         self.program.spawn()
         self.program.await_ready(
-            lambda: udp_is_bound(self.port, self.host) and accepts_tcp(self._control), 10.0
+            lambda: udp_is_bound(self.port, self.host) and accepts_tcp(self._control), 30.0
         )
 
     def stop(self) -> None:
@@ -154,7 +154,7 @@ class Baresip:
     def _command(self, command: str, params: str = "") -> str:
         """Do it, and return the reply: then it has been done."""
         text = json.dumps({"command": command, "params": params})
-        with socket.create_connection(("127.0.0.1", self._control), timeout=2) as control:
+        with socket.create_connection(("127.0.0.1", self._control), timeout=20) as control:
             control.sendall(f"{len(text.encode())}:{text},".encode())
             reply = ""
             # What happens in its calls is told in between.

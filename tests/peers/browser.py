@@ -14,7 +14,7 @@ from playwright.async_api import Page, Playwright, async_playwright, expect
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 # Of milliseconds: a machine that is busy with other tests takes its time.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -55,7 +55,7 @@ class Browser:
         options = {"viewport": {"width": 1200, "height": 800}, "base_url": base, "reduced_motion": "reduce"}
         profile = await self._chromium.new_context(**(options | context))
         page = await profile.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
         page.on(
             "console",

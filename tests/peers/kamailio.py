@@ -106,7 +106,7 @@ class PrivateKamailio(Server):
     def _rpc(self, method: str) -> dict[str, Any]:
         request = json.dumps({"jsonrpc": "2.0", "method": method, "id": 1})
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-            asking.settimeout(3.0)
+            asking.settimeout(30)
             asking.sendto(request.encode(), ("127.0.0.1", self._rpc_port))
             reply = json.loads(asking.recv(65_535))
         return dict(reply["result"])
