@@ -22,7 +22,7 @@ from ichat_gw.call.leg import (
 )
 from ichat_gw.config.credentials import SipCredentials
 from ichat_gw.sip.authentication import Trust
-from ichat_gw.sip.events import StartRegistration
+from ichat_gw.sip.events import SessionGone, StartRegistration
 from ichat_gw.sip.message import Request
 from ichat_gw.sip.user_agent import UserAgentConfig
 from tests.sip.digest_server import PASSWORD, answer_in, asks, is_right
@@ -338,6 +338,26 @@ def test_a_late_answer_to_a_notify_of_a_call_that_is_over() -> None:
     proxy.answers(first, 200)
     proxy.answers(proxy.gets_request("BYE"), 200)
     ladder.ends_empty(session)
+
+
+def test_a_notify_that_a_password_is_asked_for_when_nothing_else_of_the_call_is_left() -> None:
+    ladder, proxy, session = talking()
+    proxy.sends("REFER", Refer_To="<sip:carol@192.0.2.30>")
+    ladder.hears(session, TransferAsked("sip:carol@192.0.2.30"))
+    ladder.tell(session, AcceptTransfer())
+    proxy.gets(202)
+    proxy.answers(proxy.gets_request("NOTIFY"), 200)
+    ladder.later(30)
+    ladder.tell(session, TransferProgress(200))
+    last = proxy.gets_request("NOTIFY")
+    ladder.tell(session, HANG_UP)
+    proxy.answers(proxy.gets_request("BYE"), 200)
+    ladder.later(7)
+    assert SessionGone(session) in ladder.events
+    assert set(proxy.got()) == {"NOTIFY"}
+    asks(proxy, last, "n1", status=407)
+    proxy.silent()
+    assert ladder.agent.sessions == 0
 
 
 def test_who_called_us_gets_no_password_for_info_either() -> None:
