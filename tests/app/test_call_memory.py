@@ -204,7 +204,7 @@ def test_old_records_that_cannot_be_removed(tmp_path: Path) -> None:
     memory = CallMemory(settings(tmp_path))
     other = sqlite3.connect(tmp_path / "calls")
     other.execute("BEGIN IMMEDIATE")
-    memory._forget()
+    memory._forget(memory.records, 30)
     other.rollback()
     other.close()
     assert memory.may_have_trace("n-1")
@@ -218,3 +218,24 @@ def test_whether_there_may_be_a_trace(tmp_path: Path) -> None:
     memory.book.begin("n-1", "", "", 0.0)
     assert memory.may_have_trace("n-1")
     memory.close()
+
+
+async def test_records_survive_a_reload_that_comes_while_old_ones_are_removed(tmp_path: Path) -> None:
+    kept = FileRecords(tmp_path / "calls")
+    kept.add([record(1, began=4e9 - 3600.0)])
+    kept.close()
+
+    def reload_meanwhile() -> float:
+        memory.prepare(settings(tmp_path, call_record_days=0))()
+        return 4e9
+
+    memory = CallMemory(settings(tmp_path, call_record_days=30), reload_meanwhile)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(memory.run())
+        await until(lambda: isinstance(memory.records, MemoryRecords))
+        await asyncio.sleep(0.05)
+        task.cancel()
+    memory.close()
+    again = CallMemory(settings(tmp_path))
+    assert again.records.count(Search()) == 1
+    again.close()

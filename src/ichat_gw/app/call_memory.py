@@ -123,7 +123,11 @@ class CallMemory:
         while True:
             if self._days and loop.time() >= self._forget_at:
                 self._forget_at = loop.time() + FORGET_SECONDS
-                await asyncio.to_thread(self._forget)
+                if self._file is None:
+                    self._forget(self._latest, self._days)
+                else:
+                    # What is in force now: a reload may come while the thread works.
+                    await asyncio.to_thread(self._forget, self._file, self._days)
             try:
                 await asyncio.wait_for(
                     self._wanted.wait(), max(0.0, self._forget_at - loop.time()) or FORGET_SECONDS
@@ -177,14 +181,14 @@ class CallMemory:
             self._given_up = 0
         return True
 
-    def _forget(self) -> None:
+    def _forget(self, records: Records, days: int) -> None:
         try:
-            gone = self.records.forget(self._wall_clock() - self._days * _DAY)
+            gone = records.forget(self._wall_clock() - days * _DAY)
         except DatabaseError as error:
             log.err("old call records cannot be removed", text=str(error))
             return
         if gone:
-            log.info("old call records removed", records=gone, days=self._days)
+            log.info("old call records removed", records=gone, days=days)
 
 
 def _taken(waiting: deque[T]) -> list[T]:
