@@ -8,7 +8,6 @@ While a call goes on nothing is read, only references are kept: what it costs is
 message. Descriptions are parsed and sentences made when the call is over, once.
 """
 
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -26,22 +25,9 @@ from ichat_gw.app.call_events import (
 )
 from ichat_gw.app.call_facts import Watched, facts_of, record_of, sample_of
 from ichat_gw.app.events import FromConnector, GatewayCommand, GatewayEvent, Note
+from ichat_gw.app.media_words import Fields, counter_fields, reply_words, report_fields, request_words
 from ichat_gw.call.bridge import State
-from ichat_gw.call.media import (
-    MediaAnswer,
-    MediaCandidate,
-    MediaLost,
-    MediaOffer,
-    MediaReady,
-    MediaRefused,
-    MediaRelease,
-    MediaReoffer,
-    MediaReplace,
-    MediaReply,
-    MediaRequest,
-    MediaUpdate,
-    Side,
-)
+from ichat_gw.call.media import MediaRelease, Side
 from ichat_gw.call.rate import Bucket
 from ichat_gw.clock import Timers
 from ichat_gw.ipc.messages import Message
@@ -67,12 +53,9 @@ STEP_SECONDS = 1.0
 STRAY_STANZAS, STRAY_SECONDS = 256, 5.0
 """Stanzas that belong to no call yet: how many are kept, and for how long."""
 
-_HUMP = re.compile("(?<=[a-z])(?=[A-Z])")
 _FIRST = frozenset({Joined, CallBegan, CallRefused})
 _SAYS_SOMETHING = frozenset({Received, FromConnector})
 _OF_TRANSFERS = frozenset({"transfer began", "takeover began", "party replaced"})
-
-Fields: TypeAlias = Iterable[tuple[str, object]]
 
 Mirror: TypeAlias = Callable[[Recorded, str], None]
 """Shown each SIP message and stanza with the handle of its call ("": of none)."""
@@ -344,13 +327,13 @@ class Tracing:
             return
         watched.hear_media(event, self._at)
         if isinstance(event, MediaAsked):
-            words, sdp = _request_words(event.request)
+            words, sdp = request_words(event.request)
             lanes = (Lane.GATEWAY, Lane.RELAY)
             if watched.answered is not None and not isinstance(event.request, MediaRelease):
                 # What has come until now was before the change.
                 self._ask(event.call)
         else:
-            words, sdp = _reply_words(event.reply)
+            words, sdp = reply_words(event.reply)
             lanes = (Lane.RELAY, Lane.GATEWAY)
         self.book.add(event.call, Recorded(self._at, Protocol.MEDIA, *lanes, sdp or "", words=words))
 
@@ -368,7 +351,7 @@ class Tracing:
                     Lane.RELAY,
                     Lane.GATEWAY,
                     "",
-                    fields=_counter_fields(counters),
+                    fields=counter_fields(counters),
                     words=words,
                 ),
             )
@@ -379,13 +362,7 @@ class Tracing:
         """What the RTCP of a party says about what it hears."""
         watched = self._live.get(call)
         is_user = watched is None or watched.people[side].is_xmpp
-        fields = (
-            ("reports", counters.reports),
-            ("loss", counters.reported_loss),
-            ("lost", counters.reported_lost),
-            ("jitter_ms", _rounded(counters.reported_jitter)),
-            ("round_trip_ms", _rounded(counters.round_trip)),
-        )
+        fields = report_fields(counters)
         lane = Lane.USER if is_user else Lane.PHONE
         words = f"RTCP: what the {side.value} hears"
         self.book.add(
@@ -452,58 +429,3 @@ class Tracing:
         self.book.end(call, verdict, facts.ended)
         self._out.append(CallKept(record_of(watched, facts, verdict), verdict))
         self._timers.set(("save", call), self._now + FADE_SECONDS)
-
-
-def _request_words(request: MediaRequest) -> tuple[str, str | None]:
-    match request:
-        case MediaOffer(side=side, sdp=sdp, reserve=False):
-            return f"could the {side.other.value} be offered audio?", sdp
-        case MediaOffer(side=side, sdp=sdp):
-            return f"offer of the {side.value}" if sdp else "wanted: an offer of ours", sdp
-        case MediaAnswer(side=side, sdp=sdp):
-            return f"answer of the {side.value}", sdp
-        case MediaReoffer(side=side, sdp=sdp):
-            return f"new offer of the {side.value}", sdp
-        case MediaUpdate(side=side, sdp=sdp):
-            return f"answer of the {side.value} to our offer", sdp
-        case MediaCandidate(side=side):
-            return f"wanted: an offer for who may take the place of the {side.value}", None
-        case MediaReplace(side=side, sdp=sdp):
-            return f"somebody else is the {side.value}", sdp
-        case _:
-            return _named(request), getattr(request, "sdp", None)
-
-
-def _reply_words(reply: MediaReply) -> tuple[str, str | None]:
-    match reply:
-        case MediaReady(sdp=sdp):
-            return ("our description" if sdp else "yes"), sdp
-        case MediaRefused(ending=ending):
-            return f"refused: {ending}", None
-        case MediaLost(ending=ending):
-            return f"media lost: {ending}", None
-        case _:
-            return _named(reply), reply.sdp
-
-
-def _named(event: MediaRequest | MediaReply) -> str:
-    """`MediaPassedOn` is "passed on"."""
-    return _HUMP.sub(" ", type(event).__name__.removeprefix("Media")).lower()
-
-
-def _counter_fields(counters: PartyCounters) -> Fields:
-    """What is shown of the counters of one party; what is nothing is left out."""
-    shown: list[tuple[str, object]] = [("received", counters.received), ("sent", counters.sent)]
-    for name in ("lost", "late", "strangers", "malformed", "early", "unsent", "errors", "keep_alives"):
-        if value := getattr(counters, name):
-            shown.append((name, value))
-    shown.append(("jitter_ms", round(counters.jitter, 1)))
-    if counters.source is not None:
-        shown.append(("source", f"{counters.source[0]}:{counters.source[1]}"))
-    if counters.silent_for is not None:
-        shown.append(("silent_seconds", round(counters.silent_for, 1)))
-    return shown
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)
