@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from ichat_gw.ops.api import BASE
+from ichat_gw.ops.api_routes import BASE
 
 CONFIG = """\
 JabberServer = 127.0.0.1

@@ -58,9 +58,3 @@ def test_what_is_not_the_value_is_refused(body: bytes) -> None:
 def test_loss_is_a_share_of_what_was_to_come() -> None:
     assert api.MediaState(received=75, lost=25).loss == 0.25
     assert api.MediaState().loss == 0.0
-
-
-def test_routes_are_told_apart_and_say_what_they_do() -> None:
-    assert len({(route.method, route.path) for route in api.ROUTES}) == len(api.ROUTES)
-    assert all(route.path.startswith("/") and route.sentence.endswith(".") for route in api.ROUTES)
-    assert [route.path for route in api.ROUTES if route.method == "POST"] == ["/reload"]

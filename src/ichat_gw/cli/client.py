@@ -25,7 +25,8 @@ from ichat_gw.config.load import some_of
 from ichat_gw.config.problem import ConfigError
 from ichat_gw.config.source import DEFAULT_FILE
 from ichat_gw.errors import GatewayError
-from ichat_gw.ops.api import ASKING_HEADER, BASE, ErrorReply, NotUnderstood, decode
+from ichat_gw.ops.api import ErrorReply, NotUnderstood, decode
+from ichat_gw.ops.api_routes import ASKING_HEADER, BASE
 
 V = TypeVar("V")
 

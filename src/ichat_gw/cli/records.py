@@ -11,7 +11,8 @@ from ichat_gw.cli.client import add_connection, client_of
 from ichat_gw.cli.configuration import add_json
 from ichat_gw.cli.exits import Exit
 from ichat_gw.cli.output import duration, moment, say, show_json, table
-from ichat_gw.ops.api import MAX_RECORDS, Records
+from ichat_gw.ops.api import Records
+from ichat_gw.ops.api_routes import MAX_RECORDS
 
 HEAD = ("call", "began", "talked", "caller", "called", "cause", "verdict")
 USUAL = 20

@@ -6,7 +6,7 @@ Four things are checked, in this order; each is a pure function of the request's
   origin of what it reads there (DNS rebinding), but it cannot send another name than its own.
 * Nobody asks more often than `RATE`.
 * A browser tells in `Sec-Fetch-Site` who made it ask. Other sites may link to a page, and nothing else; to
-  cause a change, a request needs `api.ASKING_HEADER` too, which no form can send.
+  cause a change, a request needs `api_routes.ASKING_HEADER` too, which no form can send.
 * The password, compared in a time that does not depend on it. A source that guesses wrong is not
   listened to for a while, and longer each time. The same wrong password again is no new guess: a browser
   sends what was mistyped once with everything that a page asks for, and a script with yesterday's
@@ -58,7 +58,7 @@ class Asked:
     fetch_site: str = ""
     fetch_mode: str = ""
     asking: str = ""
-    """The value of `api.ASKING_HEADER`."""
+    """The value of `api_routes.ASKING_HEADER`."""
 
 
 @dataclass(frozen=True, slots=True)

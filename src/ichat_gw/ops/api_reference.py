@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ichat_gw.ops import api
+from ichat_gw.ops import api, api_routes
 
 _INTRODUCTION = """\
 # The JSON API
@@ -47,9 +47,9 @@ Beside the API there are, for machines:
 
 def reference() -> str:
     """The whole page, as Markdown."""
-    parts = [_INTRODUCTION.replace("{header}", api.ASKING_HEADER), "## Paths\n"]
+    parts = [_INTRODUCTION.replace("{header}", api_routes.ASKING_HEADER), "## Paths\n"]
     values: dict[type[Any], None] = {}
-    for route in api.ROUTES:
+    for route in api_routes.ROUTES:
         parts.append(_route(route))
         if not isinstance(route.answer, str):
             _collect(route.answer, values)
@@ -58,7 +58,7 @@ def reference() -> str:
         "`/api/v1/events` begins with one `status` and one `calls`, and goes on until either side leaves.\n"
         "A reader who is too slow is disconnected; ask again. Each event is a name and a line of JSON:\n"
     )
-    for name, value, when in api.EVENTS:
+    for name, value, when in api_routes.EVENTS:
         parts.append(f"- `{name}`: {_link(value)}, {when}.")
         _collect(value, values)
     _collect(api.ErrorReply, values)
@@ -68,9 +68,13 @@ def reference() -> str:
     return "\n".join(parts).rstrip("\n") + "\n"
 
 
-def _route(route: api.Route) -> str:
+def _route(route: api_routes.Route) -> str:
     answer = f"`{route.answer}`" if isinstance(route.answer, str) else _link(route.answer)
-    lines = [f"### `{route.method} {api.BASE}{route.path}`\n", f"{route.sentence}\n", f"- Answer: {answer}"]
+    lines = [
+        f"### `{route.method} {api_routes.BASE}{route.path}`\n",
+        f"{route.sentence}\n",
+        f"- Answer: {answer}",
+    ]
     lines += [f"- `{name}`: {meaning}" for name, meaning in route.parameters]
     return "\n".join(lines) + "\n"
 

@@ -12,7 +12,7 @@ import pytest
 from app.watched import CONFIG, WatchedWorld, WorldSource, rows
 from ichat_gw.app.http.answers import EXPORTS, LONGEST_SEARCH, Answer, Answers, Question
 from ichat_gw.config.load import load
-from ichat_gw.ops import api
+from ichat_gw.ops import api, api_routes
 from ichat_gw.ops.access import Access, Asked
 from ichat_gw.ops.records import RecordsError, Search
 
@@ -51,7 +51,7 @@ class Scene:
         return await self.answers.answer(Question(method, path, asked | more, HEAD))
 
     async def value(self, path: str, kind: type) -> object:
-        answer = await self.ask(f"{api.BASE}{path}")
+        answer = await self.ask(f"{api_routes.BASE}{path}")
         assert (answer.status, answer.content_type) == (200, "application/json"), answer.body
         return msgspec.json.decode(answer.body, type=kind)
 
@@ -72,10 +72,10 @@ async def page(scene: Scene, path: str, **more: str) -> str:
 
 async def test_every_route_of_the_table_answers_what_it_says(scene: Scene) -> None:
     [record] = (await scene.source.records(Search())).records
-    for route in api.ROUTES:
+    for route in api_routes.ROUTES:
         if route.path == "/events":
             continue  # does not end: see test_server
-        path = api.BASE + route.path.replace("{id}", record.id)
+        path = api_routes.BASE + route.path.replace("{id}", record.id)
         question = {"address": "sip:alice@127.0.0.1"} if route.path == "/translate" else {}
         answer = await scene.ask(path, route.method, **question)
         assert answer.status == 200, (route, answer.body)

@@ -11,7 +11,7 @@ import pytest
 from app.watched import CONFIG, WatchedWorld, WorldSource
 from ichat_gw.app.http.answers import EXPORTS, Answers, Question
 from ichat_gw.config.load import load
-from ichat_gw.ops import api
+from ichat_gw.ops import api_routes
 from ichat_gw.ops.access import Access, Asked
 from ichat_gw.ops.line import escaped
 from ichat_gw.ops.records import Search
@@ -51,7 +51,7 @@ async def everything_is_told(world: WatchedWorld, tmp_path: Path) -> None:
     assert traces
     TraceFile(tmp_path / "traces", 2**20).add(traces)
     paths = ["/", "/calls", "/records", "/users", f"/calls/{records[0].call}"]
-    paths += [f"{api.BASE}/{name}" for name in ("status", "calls", "records", "users", "series")]
+    paths += [f"{api_routes.BASE}/{name}" for name in ("status", "calls", "records", "users", "series")]
     for path in paths:
         answer = await answers.answer(Question("GET", path, {}, HEAD))
         assert answer.status == 200, answer.body
@@ -59,7 +59,7 @@ async def everything_is_told(world: WatchedWorld, tmp_path: Path) -> None:
         if answer.content_type == "application/json":
             json.loads(answer.body)
     for ending in EXPORTS:
-        path = f"{api.BASE}/calls/{records[0].call}/trace.{ending}"
+        path = f"{api_routes.BASE}/calls/{records[0].call}/trace.{ending}"
         answer = await answers.answer(Question("GET", path, {}, HEAD))
         assert answer.status == 200, answer.body
         if ending == "svg":
@@ -69,7 +69,7 @@ async def everything_is_told(world: WatchedWorld, tmp_path: Path) -> None:
             assert all(each == "\n" or escaped(each) in (each, "\\\\") for each in text)
         if ending == "json":
             json.loads(answer.body)
-    answer = await answers.answer(Question("GET", f"{api.BASE}/records.csv", {}, HEAD))
+    answer = await answers.answer(Question("GET", f"{api_routes.BASE}/records.csv", {}, HEAD))
     rows = list(csv.reader(io.StringIO(answer.body.decode(), newline="")))
     assert len({len(row) for row in rows}) == 1
     assert answers.snapshots({"status", "calls", "users"})

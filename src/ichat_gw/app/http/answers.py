@@ -20,14 +20,8 @@ from ichat_gw.app.http.feed import written
 from ichat_gw.app.http.source import Source
 from ichat_gw.errors import GatewayError
 from ichat_gw.ops.access import Access, Asked
-from ichat_gw.ops.api import (
-    BASE,
-    DEFAULT_RECORDS,
-    MAX_RECORDS,
-    CallDetail,
-    ErrorReply,
-    encode,
-)
+from ichat_gw.ops.api import CallDetail, ErrorReply, encode
+from ichat_gw.ops.api_routes import BASE, DEFAULT_RECORDS, MAX_RECORDS
 from ichat_gw.ops.ladder import ladder
 from ichat_gw.ops.ladder_svg import ladder_html, ladder_svg
 from ichat_gw.ops.pages.calls import call_page, live_calls

@@ -17,7 +17,8 @@ from ichat_gw.app.http.answers import PROBES, Answer, Answers, Question
 from ichat_gw.app.http.feed import Feed, TooManyListeners
 from ichat_gw.errors import GatewayError
 from ichat_gw.ops.access import Asked
-from ichat_gw.ops.api import ASKING_HEADER, BASE, ErrorReply, encode
+from ichat_gw.ops.api import ErrorReply, encode
+from ichat_gw.ops.api_routes import ASKING_HEADER, BASE
 from ichat_gw.ops.logging import get_logger
 
 MAX_CONNECTIONS = 128

@@ -54,7 +54,7 @@ class Page:
     here: str
     """Which entry of the navigation it belongs to."""
     live: str = ""
-    """The events (names of `api.EVENTS`) after which it shows something else, separated by blanks."""
+    """The events (names of `api_routes.EVENTS`) after which it shows something else, separated by blanks."""
     heading: Html = NOTHING
     """Instead of the title."""
 
