@@ -18,7 +18,8 @@ cover: ## every line and branch of the rooms without sockets, by their tests and
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile $(foreach room,addressing config call sip jabber media ipc,\
 		tests/$(room) $(if $(wildcard tests/$(room)/net),--ignore=tests/$(room)/net)) \
 		--ignore=tests/jabber/test_with_servers.py \
-		tests/app/test_gateway*.py tests/app/test_reload.py tests/app/test_early_media.py tests/app/test_view.py --cov
+		tests/app/test_gateway*.py tests/app/test_reload.py tests/app/test_early_media.py tests/app/test_tally.py \
+		tests/app/test_view.py --cov
 
 mutate: ## change the code where mistakes would be worst and see whether a test notices; ten minutes
 	$(PYTHON) scripts/mutate

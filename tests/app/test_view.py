@@ -1,16 +1,13 @@
 """What the status page tells of a gateway: a whole one, in memory."""
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from app.watched import WatchedWorld, day
 from app.world import COMPONENT, EPOCH
-from ichat_gw.app.call_events import CallEnded
 from ichat_gw.app.call_facts import Watched
 from ichat_gw.app.events import StopGateway
-from ichat_gw.app.view import MOST_FADING, QUERIES_AT_ONCE, View, _codec_of
+from ichat_gw.app.view import QUERIES_AT_ONCE, _codec_of
 from ichat_gw.call.admission import Limits
-from ichat_gw.call.cause import Cause, Ending
 from ichat_gw.call.media import MediaAnswer, MediaOffer, MediaReady, MediaReoffer, MediaUpdate, Side
 from ichat_gw.ops import metrics as m
 from ichat_gw.ops.api import LiveCall, Records, RegistrationState, Series, TurnedAway
@@ -23,24 +20,9 @@ def world() -> WatchedWorld:
     return WatchedWorld()
 
 
-def seen(world: WatchedWorld) -> View:
-    assert world.view is not None
-    return world.view
-
-
 def only_call(world: WatchedWorld) -> LiveCall:
-    [call] = seen(world).calls(world.at).calls
+    [call] = world.seen.calls(world.at).calls
     return call
-
-
-def told(world: WatchedWorld) -> dict[str, float]:
-    """The metrics as `name label label`."""
-    text, _ = seen(world).expose("", world.at)
-    return {
-        " ".join([sample.name, *(sample.labels[name] for name in sorted(sample.labels))]): sample.value
-        for family in text_string_to_metric_families(text.decode())
-        for sample in family.samples
-    }
 
 
 # --- calls ------------------------------------------------------------------------------------------------
@@ -62,11 +44,11 @@ def test_a_call_is_seen_while_it_is_set_up(world: WatchedWorld) -> None:
     assert call.setup_seconds is not None
     assert 0 < call.setup_seconds < 6
     assert call.seconds == pytest.approx(world.at - call.began.timestamp(), abs=0.01)
-    assert seen(world).call(call.id, world.at) == call
-    assert seen(world).call("another", world.at) is None
+    assert world.seen.call(call.id, world.at) == call
+    assert world.seen.call("another", world.at) is None
     world.phone.hang_up()
     world.run(2.0)
-    assert seen(world).calls(world.at).calls == ()
+    assert world.seen.calls(world.at).calls == ()
 
 
 def test_the_counters_of_a_call_are_asked_for_when_somebody_looks(world: WatchedWorld) -> None:
@@ -106,44 +88,29 @@ def test_the_codec_is_one_that_both_have() -> None:
     assert _codec_of(watched) == ""
 
 
+def test_the_codec_of_an_ended_call_is_forgotten(world: WatchedWorld) -> None:
+    world.alice.dial("5551234")
+    world.run(2.0)
+    call = only_call(world)
+    assert list(world.seen._codecs) == [call.id]
+    world.tick()
+    assert list(world.seen._codecs) == [call.id]
+    world.alice.hang_up()
+    world.run(1.0)
+    world.tick()
+    assert not world.seen._codecs
+
+
 def test_asking_is_bounded(world: WatchedWorld) -> None:
     world.alice.dial("5551234")
     world.run(2.0)
     [watched] = world.tracing.calls
-    view = seen(world)
+    view = world.seen
     world.tracing._live.update({str(number): watched for number in range(3 * QUERIES_AT_ONCE // 2)})
     asked = [len(view.tick(world.at, looked_at=True)) for _ in range(3)]
     assert asked[0] == QUERIES_AT_ONCE
     assert asked[0] + asked[1] == 3 * QUERIES_AT_ONCE // 2 + 1
     assert asked[2] == QUERIES_AT_ONCE
-
-
-def test_an_ended_call_is_counted(world: WatchedWorld) -> None:
-    world.alice.dial("5551234")
-    world.run(2.0)
-    world.talk(world.alice, 1.0)
-    world.talk(world.phone, 1.0, every=2)
-    world.run(1.5)
-    world.alice.hang_up()
-    world.run(10.0)
-    metrics = told(world)
-    assert metrics["ichat_gw_calls_started_total to_sip"] == 1
-    assert metrics["ichat_gw_calls_ended_total yes hangup to_sip caller"] == 1
-    assert metrics["ichat_gw_call_setup_seconds_count to_sip"] == 1
-    assert metrics["ichat_gw_call_duration_seconds_count to_sip"] == 1
-    assert metrics["ichat_gw_rtp_packets_total xmpp received"] == 50
-    assert metrics["ichat_gw_rtp_packets_total sip sent"] == 50
-    assert metrics["ichat_gw_rtp_packets_total sip received"] == 25
-    assert metrics["ichat_gw_rtp_packets_lost_total sip"] >= 24
-    assert metrics["ichat_gw_call_loss_ratio_count sip"] == 1
-    assert metrics["ichat_gw_call_jitter_seconds_count xmpp"] == 1
-    assert (
-        sum(value for name, value in metrics.items() if name.startswith("ichat_gw_call_verdicts_total")) == 1
-    )
-    status = seen(world).status(world.at)
-    assert (status.totals.calls, status.totals.answered, status.totals.failed) == (1, 1, 0)
-    view = seen(world)
-    assert (view._directions, view._setup, view._counters) == ({}, {}, {})
 
 
 def test_how_long_it_runs_does_not_depend_on_the_time_of_day(world: WatchedWorld) -> None:
@@ -155,22 +122,6 @@ def test_how_long_it_runs_does_not_depend_on_the_time_of_day(world: WatchedWorld
     assert (now.started - stepped.started).total_seconds() == 3600.0
 
 
-def test_what_is_remembered_of_ended_calls_is_bounded(world: WatchedWorld) -> None:
-    view = world.watch()
-    ends = [CallEnded(f"c-{number}", Ending(Cause.HANGUP), None) for number in range(MOST_FADING + 5)]
-    view.took(None, ends, world.at)
-    assert len(view._fading) == MOST_FADING
-    assert told(world)["ichat_gw_calls_ended_total no hangup  gateway"] == MOST_FADING + 5
-
-
-def test_a_call_that_nobody_answers(world: WatchedWorld) -> None:
-    world.phone.manner = 486
-    world.alice.dial("5551234")
-    world.run(10.0)
-    assert told(world)["ichat_gw_calls_ended_total no busy to_sip callee"] == 1
-    assert seen(world).status(world.at).totals.failed == 1
-
-
 def test_what_limits_turn_away_is_counted_by_setting(world: WatchedWorld) -> None:
     world.gateway.admission.reconfigure(Limits(calls_per_source=1, domains=frozenset({"elsewhere.example"})))
     for _ in range(3):
@@ -178,7 +129,7 @@ def test_what_limits_turn_away_is_counted_by_setting(world: WatchedWorld) -> Non
         world.run(1.0)
     world.alice.dial("5551234")
     world.run(1.0)
-    status = seen(world).status(world.at)
+    status = world.seen.status(world.at)
     assert status.turned_away == (
         TurnedAway(setting="MaxCallsPerSource", times=2),
         TurnedAway(setting="AllowedXMPPDomains", times=1),
@@ -187,42 +138,12 @@ def test_what_limits_turn_away_is_counted_by_setting(world: WatchedWorld) -> Non
     assert "MaxCallsPerSource" in shown
 
 
-def test_a_call_that_is_refused_at_the_door(world: WatchedWorld) -> None:
-    world.phone.dial("nobody")
-    world.run(1.0)
-    before = seen(world).status(world.at).totals.refused
-    world.gateway.door.stopping = True
-    world.phone.dial("alice")
-    world.run(1.0)
-    assert seen(world).status(world.at).totals.refused == before + 1
-    assert told(world)["ichat_gw_calls_refused_total shutdown "] == 1
-
-
-def test_counters_of_a_relay_that_began_anew_are_not_counted_backwards(world: WatchedWorld) -> None:
-    world.alice.dial("5551234")
-    world.run(2.0)
-    world.talk(world.alice, 1.0)
-    world.run(1.5)
-    world.tick(looked_at=True)
-    world.run(0.1)
-    world.relay_dies()
-    world.run(3.0)
-    world.talk(world.alice, 0.2)
-    world.run(1.0)
-    world.tick(looked_at=True)
-    world.run(0.1)
-    assert told(world)["ichat_gw_rtp_packets_total xmpp received"] >= 50
-    [part] = seen(world).status(world.at).media
-    assert part.running
-    assert part.restarts == 1
-
-
 # --- over time --------------------------------------------------------------------------------------------
 
 
 def test_the_charts(world: WatchedWorld) -> None:
     world.run(1.0)
-    view = seen(world)
+    view = world.seen
     assert view.last_point() is None
     world.alice.dial("5551234")
     world.run(2.0)
@@ -238,7 +159,7 @@ def test_the_charts(world: WatchedWorld) -> None:
     assert [point.setup_seconds for point in points if point.setup_seconds] != []
     assert any(point.loss for point in points)
     assert view.series("day").seconds == 300.0
-    assert "series" in view.changed
+    assert "series" in view.tally.changed
 
 
 # --- health -----------------------------------------------------------------------------------------------
@@ -246,7 +167,7 @@ def test_the_charts(world: WatchedWorld) -> None:
 
 def test_a_gateway_that_is_ready(world: WatchedWorld) -> None:
     view = world.watch()
-    view.connector_started(4711, world.at)
+    view.tally.connector_started(4711, world.at)
     world.stream_breaks()
     world.run(0.5)
     assert view.ready() == ("not connected to the XMPP server",)
@@ -260,16 +181,16 @@ def test_a_gateway_that_is_ready(world: WatchedWorld) -> None:
     assert status.listening == ("UDP 127.0.0.1:5070",)
     assert status.media_engine == "builtin"
     assert [part.loop for part in status.media] == ["python"]
-    assert told(world)["ichat_gw_ready"] == 1
+    assert world.metrics()["ichat_gw_ready"] == 1
 
 
 def test_what_is_missing_is_named(world: WatchedWorld) -> None:
     world.run(1.0)
-    view = seen(world)
-    view.connector_started(4711, world.at)
+    view = world.seen
+    view.tally.connector_started(4711, world.at)
     world.relay_dies(back_after=99.0)
     world.connector_dies(back_after=99.0)
-    view.connector_ended("ended by SIGKILL", world.at)
+    view.tally.connector_ended("ended by SIGKILL", world.at)
     world.gateway_hears(StopGateway())
     missing = view.ready()
     assert missing == (
@@ -283,42 +204,33 @@ def test_what_is_missing_is_named(world: WatchedWorld) -> None:
     assert status.not_ready == missing
     assert (status.connector.restarts, status.connector.text) == (1, "ended by SIGKILL")
     assert status.jabber.text == "the connector is gone"
-    metrics = told(world)
+    metrics = world.metrics()
     assert metrics["ichat_gw_jabber_connected"] == 0
     assert metrics["ichat_gw_media_up  relay worker 0"] == 0
     assert metrics["ichat_gw_connector_restarts_total"] == 1
 
 
-def test_an_error_of_our_own_is_counted(world: WatchedWorld) -> None:
-    world.watch().failed()
-    assert told(world)["ichat_gw_internal_errors_total"] == 1
-
-
 def test_sip_targets_that_do_not_answer(world: WatchedWorld) -> None:
     world.alice.dial("5551234")
     world.run(2.0)
-    [target] = [
-        target for target in seen(world).status(world.at).sip_targets if "127.0.0.2" in target.address
-    ]
+    [target] = [target for target in world.seen.status(world.at).sip_targets if "127.0.0.2" in target.address]
     assert (target.address, target.answers) == ("UDP 127.0.0.2:5060", True)
     world.phone.hang_up()
     world.run(1.0)
     world.loss = 1.0
     world.alice.dial("5551234")
     world.run(40.0)
-    [target] = [
-        target for target in seen(world).status(world.at).sip_targets if "127.0.0.2" in target.address
-    ]
+    [target] = [target for target in world.seen.status(world.at).sip_targets if "127.0.0.2" in target.address]
     assert not target.answers
     assert target.since > day(EPOCH)
-    assert told(world)["ichat_gw_sip_targets silent"] >= 1
+    assert world.metrics()["ichat_gw_sip_targets silent"] >= 1
 
 
 # --- users ------------------------------------------------------------------------------------------------
 
 
 def registration(world: WatchedWorld) -> RegistrationState | None:
-    [user] = [user for user in seen(world).users(world.at).users if user.jid == "alice@jabber.localhost"]
+    [user] = [user for user in world.seen.users(world.at).users if user.jid == "alice@jabber.localhost"]
     return user.registration
 
 
@@ -328,32 +240,32 @@ def test_users_and_their_registrations(world: WatchedWorld) -> None:
     since = world.at
     world.alice.dial("5551234")
     world.run(5.0)
-    [user] = seen(world).users(world.at).users
+    [user] = world.seen.users(world.at).users
     assert user.jid == "alice@jabber.localhost"
     assert user.aor == "sip:alice@registrar.localhost"
     assert user.since.timestamp() <= since
     assert user.calls == 1
-    view = seen(world)
-    view.took(None, [RegistrationFailed(user.aor, 403, "go away", 60.0)], world.at)
+    view = world.seen
+    view.tally.took(None, [RegistrationFailed(user.aor, 403, "go away", 60.0)], world.at)
     failed = registration(world)
     assert failed is not None
     assert (failed.state, failed.status, failed.text) == ("failed", 403, "go away")
     assert failed.retry == day(world.at + 60)
     assert view.status(world.at).registrations_failed == 1
-    view.took(None, [Registered(user.aor, 3600)], world.at)
+    view.tally.took(None, [Registered(user.aor, 3600)], world.at)
     bound = registration(world)
     assert bound is not None
     assert (bound.state, bound.expires) == ("registered", day(world.at + 3600))
     assert view.status(world.at).registered == 1
-    view.took(None, [Registered(user.aor, 0)], world.at)
+    view.tally.took(None, [Registered(user.aor, 0)], world.at)
     asking = registration(world)
     assert asking is not None
     assert asking.state == "asking"
-    view.took(None, [RegistrationFailed(user.aor, 400, "no SIP URI", 0.0)], world.at)
+    view.tally.took(None, [RegistrationFailed(user.aor, 400, "no SIP URI", 0.0)], world.at)
     hopeless = registration(world)
     assert hopeless is not None
     assert hopeless.retry is None
-    metrics = told(world)
+    metrics = world.metrics()
     assert metrics["ichat_gw_registrations_total unregistered"] == 1
     assert metrics["ichat_gw_registrations failed"] == 1
     assert metrics["ichat_gw_users"] == 1
@@ -364,19 +276,19 @@ def test_who_went_is_not_online(world: WatchedWorld) -> None:
     world.tick()
     world.alice.presence("unavailable")
     world.run(1.0)
-    assert seen(world).users(world.at).users == ()
+    assert world.seen.users(world.at).users == ()
 
 
 def test_what_was_turned_away_is_counted(world: WatchedWorld) -> None:
     world.run(0.1)
     world.gateway.admission.refused["MaxCalls"] = 3
-    assert told(world)["ichat_gw_turned_away_total MaxCalls"] == 3
-    assert COMPONENT in seen(world).status(world.at).jabber.component
+    assert world.metrics()["ichat_gw_turned_away_total MaxCalls"] == 3
+    assert COMPONENT in world.seen.status(world.at).jabber.component
 
 
 def test_every_metric_of_the_table_is_told_sooner_or_later(world: WatchedWorld) -> None:
     world.alice.dial("5551234")
     world.run(2.0)
-    names = {name.split()[0] for name in told(world)}
+    names = {name.split()[0] for name in world.metrics()}
     gauges = {metric.name for metric in m.METRICS if metric.kind is m.Kind.GAUGE}
     assert gauges <= names

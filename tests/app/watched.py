@@ -4,6 +4,8 @@ import csv
 import io
 from datetime import UTC, datetime
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from app.world import EPOCH, World
 from ichat_gw.app.events import GatewayCommand, GatewayEvent
 from ichat_gw.app.http.page import GatewaySource
@@ -53,8 +55,7 @@ class WatchedWorld(World):
         super()._traced(event, commands)
         if self.view is None:
             self.watch()
-        assert self.view is not None
-        self.view.took(event, commands, self.at)
+        self.seen.tally.took(event, commands, self.at)
 
     def _tracing_does(self, commands: list[TracingCommand]) -> None:
         super()._tracing_does(commands)
@@ -62,11 +63,24 @@ class WatchedWorld(World):
             if isinstance(command, CallKept):
                 self.store.add([command.record])
                 if self.view is not None:
-                    self.view.kept(command.record)
+                    self.view.tally.kept(command.record)
+
+    @property
+    def seen(self) -> View:
+        assert self.view is not None
+        return self.view
+
+    def metrics(self) -> dict[str, float]:
+        """The metrics as `name label label`."""
+        text, _ = self.seen.expose("", self.at)
+        return {
+            " ".join([sample.name, *(sample.labels[name] for name in sorted(sample.labels))]): sample.value
+            for family in text_string_to_metric_families(text.decode())
+            for sample in family.samples
+        }
 
     def tick(self, *, looked_at: bool = False) -> None:
-        assert self.view is not None
-        for question in self.view.tick(self.at, looked_at=looked_at):
+        for question in self.seen.tick(self.at, looked_at=looked_at):
             self.gateway_hears(question)
 
 
@@ -89,10 +103,9 @@ class WorldSource(GatewaySource):
     """What the page tells of a world, by its clock."""
 
     def __init__(self, world: WatchedWorld, loaded: Loaded) -> None:
-        assert world.view is not None
         self.reloads = 0
         reloader = Reloader(loaded, lambda: load(loaded.path), ())
-        super().__init__(world.view, WorldMemory(world), reloader, self._count, "1.2.3", lambda: world.at)
+        super().__init__(world.seen, WorldMemory(world), reloader, self._count, "1.2.3", lambda: world.at)
 
     def _count(self) -> ReloadReply:
         self.reloads += 1

@@ -132,7 +132,7 @@ class Onlookers:
                 # Whatever one event does to us, those behind it are to be looked at.
                 log.exception("internal error", while_processing="what is remembered of calls")
                 if self.page is not None:
-                    self.page.view.failed()
+                    self.page.tally.failed()
         now = self._clock()
         self._do(self.tracing.expire(now, time.time()))
         if self._alarm is not None:

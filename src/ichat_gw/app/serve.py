@@ -232,7 +232,7 @@ class Server:
             self._feed,
         )
         if (process := self._connector.pid) is not None:
-            onlookers.page.view.connector_started(process, time.time())
+            onlookers.page.tally.connector_started(process, time.time())
         return onlookers.page
 
     def _prepare_page(self, settings: Settings) -> Callable[[], None]:
@@ -282,7 +282,7 @@ class Server:
         except Exception:
             log.exception("internal error", while_processing=what)
             if self._onlookers.page is not None:
-                self._onlookers.page.view.failed()
+                self._onlookers.page.tally.failed()
         self._keep_time()
 
     def _sip(self, event: Received | SendFailed | Resolved) -> None:
@@ -390,11 +390,11 @@ class Server:
 
     def _connector_started(self, process: int) -> None:
         if self._onlookers.page is not None:
-            self._onlookers.page.view.connector_started(process, time.time())
+            self._onlookers.page.tally.connector_started(process, time.time())
 
     def _connector_exited(self, exit_: Exit) -> None:
         if self._onlookers.page is not None:
-            self._onlookers.page.view.connector_ended(exit_.text, time.time())
+            self._onlookers.page.tally.connector_ended(exit_.text, time.time())
         self._asking.set(None)
         if self._link is not None:
             self._link.end()

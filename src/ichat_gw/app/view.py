@@ -1,34 +1,26 @@
 """The running gateway as the status page, the API and the metrics tell of it: a read model.
 
-A machine that nobody depends on, beside `tracing`: it is shown what the gateway took and what came of it, and
-counts. All else it looks up in the gateway when somebody asks, so that nothing is kept twice and a call
-costs nothing while nobody looks. `at` is UNIX time in seconds.
+What happens is counted when it does (`tally`). All else is looked up in the gateway when somebody asks, so
+that nothing is kept twice and a call costs nothing while nobody looks. `at` is UNIX time in seconds.
 """
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any
 
-from ichat_gw.app.call_events import CallBegan, CallEnded, CallRefused, Moved
 from ichat_gw.app.call_facts import Watched
 from ichat_gw.app.calls import Call
-from ichat_gw.app.events import ConnectorDied, FromConnector, GatewayCommand, GatewayEvent
 from ichat_gw.app.gateway import Gateway
+from ichat_gw.app.tally import Part, Tally
 from ichat_gw.app.tracing import Tracing
 from ichat_gw.call.bridge import State
 from ichat_gw.call.media import MediaAnswer, MediaOffer, MediaReoffer, MediaReplace, MediaUpdate, Side
 from ichat_gw.errors import GatewayError
-from ichat_gw.ipc.messages import JabberConnection
 from ichat_gw.media.engine import (
-    CallCounters,
-    MediaOver,
     PartStatus,
-    Statistics,
     StatisticsAsked,
-    WorkerLost,
 )
 from ichat_gw.media.negotiation import read_audio
 from ichat_gw.media.relay_messages import PartyCounters
@@ -52,15 +44,9 @@ from ichat_gw.ops.api import (
     Users,
     UserState,
 )
-from ichat_gw.ops.records import CallRecord
-from ichat_gw.ops.series import Chart, Sample
 from ichat_gw.ops.trace import address_text
-from ichat_gw.sip.events import Registered, RegistrationFailed
+from ichat_gw.sip.events import Registered
 
-HOUR, DAY = (10.0, 360), (300.0, 288)
-"""The charts: seconds of an interval, and how many are kept."""
-MOST_FADING = 1_000
-"""Calls that are over and whose last counters are waited for; more are not, because some have none."""
 QUERIES_AT_ONCE = 25
 """Calls whose counters are asked for at one `tick`: a page that is read must not cost many calls much."""
 
@@ -78,36 +64,8 @@ class About:
     """For how many seconds it runs, whatever the time of day was set to."""
 
 
-@dataclass(slots=True)
-class _Part:
-    """Since when something is as it is, and how often it was lost."""
-
-    up: bool
-    since: float
-    lost: int = 0
-    text: str = ""
-    pid: int | None = None
-
-    def turn(self, up: bool, at: float, text: str = "") -> bool:
-        """It is up, or is not; returns whether it was otherwise before."""
-        changed = up != self.up
-        if changed:
-            self.up, self.since = up, at
-            self.lost += not up
-        self.text = text or self.text
-        return changed
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What a registrar said last of an address of record."""
-
-    at: float
-    outcome: Registered | RegistrationFailed
-
-
 class View:
-    """The read model of `gateway`. Never raises for anything that it is shown."""
+    """The read model of `gateway`: `tally` is to be shown what happens."""
 
     def __init__(self, gateway: Gateway, tracing: Tracing, about: About, at: float) -> None:
         self._gateway = gateway
@@ -116,241 +74,31 @@ class View:
         self.jabber_server = about.jabber_server
         """Where the connector connects to; may change."""
         self._started = at
-        self._at = at
-        self.metrics = m.Metrics(self._readings)
-        self.changed: set[str] = set()
-        """The events of the API for which there is a reason; whoever tells of them takes them out."""
-        self._hour, self._day = Chart(*HOUR, at), Chart(*DAY, at)
-        self._jabber = _Part(gateway.door.jabber_online, at)
-        self._connector = _Part(False, at)
-        self._parts: dict[str, _Part] = {}
+        self.tally = Tally(tracing, m.Metrics(self._readings), gateway.door.jabber_online, at)
         self._online_since: dict[str, float] = {}
-        self._answers: dict[str, _Answer] = {}
-        self._directions: dict[str, str] = {}
-        """Of live calls: `to_sip` or `to_xmpp`."""
-        self._fading: OrderedDict[str, str] = OrderedDict()
-        """The same of calls that are over, whose last counters may be still to come."""
-        self._setup: dict[str, float] = {}
-        """The set-up delay of live calls, in seconds."""
-        self._counters: dict[str, CallCounters] = {}
-        """The last known ones of live calls."""
-        self._since_sample = (0, 0)
-        """RTP packets that came, and that did not, since the last sample of the charts."""
         self._codecs: dict[str, tuple[int, str]] = {}
         """Of live calls that somebody looked at: the codec, and of how many descriptions it was made."""
         self._queries = count(1)
         """Positive, so that they are not those of the traces."""
         self._turn = 0
-        self._totals: Counter[str] = Counter()
-        self._hears: dict[type[Any], Callable[[Any], None]] = {
-            Moved: self._moved,
-            Statistics: self._statistics,
-            CallBegan: self._began,
-            CallRefused: self._refused,
-            CallEnded: self._ended,
-            MediaOver: self._media_over,
-            Registered: self._registration,
-            RegistrationFailed: self._registration,
-        }
-
-    # --- what is heard ------------------------------------------------------------------------------------
-
-    def took(self, event: GatewayEvent | None, commands: Sequence[GatewayCommand], at: float) -> None:
-        """The gateway took `event` (None: a timer), and this is what came of it; the traces know already."""
-        self._at = at
-        if isinstance(event, FromConnector):
-            if isinstance(event.message, JabberConnection):
-                self._jabber_connection(event.message.online, event.message.text)
-            self.changed.add("users")
-        elif isinstance(event, ConnectorDied):
-            self._jabber_connection(False, "the connector is gone")
-        elif isinstance(event, WorkerLost):
-            self._lost(f"relay worker {event.worker}", event.text)
-        for command in commands:
-            # Most commands are messages, and nothing to us: they must cost next to nothing.
-            hear = self._hears.get(type(command))
-            if hear is not None:
-                hear(command)
-
-    def kept(self, record: CallRecord) -> None:
-        """A call is over, and this is its record."""
-        self.metrics.count(m.VERDICTS, record.verdict)
-        self.changed.add("status")
-
-    def connector_started(self, process: int, at: float) -> None:
-        """The connector runs."""
-        self._connector.turn(True, at)
-        self._connector.pid = process
-        self.changed.add("status")
-
-    def connector_ended(self, text: str, at: float) -> None:
-        """The connector has ended; `text` says how."""
-        self._connector.turn(False, at, text)
-        self._connector.pid = None
-        self.changed.add("status")
-
-    def failed(self) -> None:
-        """There was an error of our own."""
-        self.metrics.count(m.ERRORS)
-
-    def _jabber_connection(self, online: bool, text: str) -> None:
-        if self._jabber.turn(online, self._at, text) and not online:
-            self.metrics.count(m.JABBER_LOST)
-        self.changed.add("status")
-
-    def _lost(self, name: str, text: str) -> None:
-        """A part of the media engine is gone; one that comes back between two looks was gone, too."""
-        part = self._parts.setdefault(name, _Part(True, self._at))
-        part.turn(False, self._at, text)
-        self.changed.add("status")
-
-    def _registration(self, outcome: Registered | RegistrationFailed) -> None:
-        if isinstance(outcome, RegistrationFailed):
-            result = "failed"
-        else:
-            result = "registered" if outcome.seconds else "unregistered"
-        self.metrics.count(m.REGISTERED, result)
-        if result == "unregistered":
-            self._answers.pop(outcome.aor, None)
-        else:
-            self._answers[outcome.aor] = _Answer(self._at, outcome)
-        self.changed |= {"users", "status"}
-
-    # --- calls --------------------------------------------------------------------------------------------
-
-    def _began(self, began: CallBegan) -> None:
-        direction = "to_sip" if began.user_side is Side.CALLER else "to_xmpp"
-        self._directions[began.call] = direction
-        self._totals["calls"] += 1
-        self.metrics.count(m.CALLS_STARTED, direction)
-        for chart in self._charts:
-            chart.began()
-        self.changed |= {"calls", "status"}
-
-    def _refused(self, refused: CallRefused) -> None:
-        self._totals["refused"] += 1
-        self.metrics.count(m.CALLS_REFUSED, refused.ending.cause.name.lower(), refused.setting)
-        self.changed.add("status")
-
-    def _moved(self, moved: Moved) -> None:
-        call, state = moved.call, moved.state
-        self.changed.add("calls")
-        watched = self._tracing.watched(call)
-        if state not in _SET_UP or call in self._setup or watched is None:
-            return
-        seconds = self._setup[call] = max(0.0, self._at - watched.began)
-        self.metrics.observe(m.SETUP, self._directions.get(call, ""), value=seconds)
-        for chart in self._charts:
-            chart.set_up(seconds)
-
-    def _ended(self, ended: CallEnded) -> None:
-        direction = self._fading[ended.call] = self._directions.pop(ended.call, "")
-        if len(self._fading) > MOST_FADING:
-            self._fading.popitem(last=False)
-        self._setup.pop(ended.call, None)
-        self._codecs.pop(ended.call, None)
-        watched = self._tracing.watched(ended.call)
-        answered = watched.answered if watched is not None else None
-        self._totals["answered" if answered is not None else "failed"] += 1
-        if answered is not None:
-            self.metrics.observe(m.DURATION, direction, value=max(0.0, self._at - answered))
-        self.metrics.count(
-            m.CALLS_ENDED,
-            direction,
-            "no" if answered is None else "yes",
-            ended.ending.cause.name.lower(),
-            ended.by.value if ended.by is not None else "gateway",
-        )
-        for chart in self._charts:
-            chart.ended()
-        self.changed |= {"calls", "status"}
-
-    @property
-    def _charts(self) -> tuple[Chart, Chart]:
-        return self._hour, self._day
-
-    # --- what the relay has counted -----------------------------------------------------------------------
-
-    def _statistics(self, statistics: Statistics) -> None:
-        if statistics.counters is not None:
-            self._counted(statistics.call, statistics.counters)
-
-    def _counted(self, call: str, counters: CallCounters) -> None:
-        """Add what is new to the counters of all calls."""
-        before = self._counters.get(call)
-        networks = self._networks(call)
-        for side, now, then in (
-            (Side.CALLER, counters.caller, before.caller if before is not None else _NOTHING),
-            (Side.CALLEE, counters.callee, before.callee if before is not None else _NOTHING),
-        ):
-            self._add(networks[side], now, then)
-        if call in self._directions:
-            self._counters[call] = counters
-            self.changed.add("calls")
-
-    def _add(self, network: str, now: PartyCounters, then: PartyCounters) -> None:
-        received, lost = _grown(now.received, then.received), _grown(now.lost, then.lost)
-        for metric, labels, by in (
-            (m.RTP_PACKETS, (network, "received"), received),
-            (m.RTP_PACKETS, (network, "sent"), _grown(now.sent, then.sent)),
-            (m.RTP_BYTES, (network, "received"), _grown(now.received_octets, then.received_octets)),
-            (m.RTP_BYTES, (network, "sent"), _grown(now.sent_octets, then.sent_octets)),
-            (m.RTP_LOST, (network,), lost),
-            (m.RTP_DROPPED, ("stranger",), _grown(now.strangers, then.strangers)),
-            (m.RTP_DROPPED, ("malformed",), _grown(now.malformed, then.malformed)),
-            (m.RTP_DROPPED, ("early",), _grown(now.early, then.early)),
-        ):
-            if by:
-                self.metrics.count(metric, *labels, by=by)
-        self._since_sample = self._since_sample[0] + received, self._since_sample[1] + lost
-
-    def _media_over(self, over: MediaOver) -> None:
-        call, counters = over.call, over.counters
-        if counters is not None:
-            networks = self._networks(call)
-            self._counted(call, counters)
-            for side, party in ((Side.CALLER, counters.caller), (Side.CALLEE, counters.callee)):
-                if party.received:
-                    loss = party.lost / (party.received + party.lost)
-                    self.metrics.observe(m.LOSS, networks[side], value=loss)
-                    self.metrics.observe(m.JITTER, networks[side], value=party.jitter / 1000)
-        self._counters.pop(call, None)
-        self._fading.pop(call, None)
-
-    def _networks(self, call: str) -> dict[Side, str]:
-        """Which network each party is on."""
-        direction = self._directions.get(call) or self._fading.get(call, "")
-        user = Side.CALLER if direction == "to_sip" else Side.CALLEE
-        return {user: "xmpp", user.other: "sip"}
 
     # --- time ---------------------------------------------------------------------------------------------
 
     def tick(self, at: float, *, looked_at: bool) -> list[StatisticsAsked]:
-        """To be called about every second: measure for the charts.
+        """To be called about every second: measure, and see what has changed in the gateway.
 
         `looked_at`: somebody reads the page, and wants the counters of live calls newer than the traces ask
         for them; returns what the gateway is to be asked.
         """
-        self._at = at
-        received, lost = self._since_sample
-        self._since_sample = (0, 0)
-        jitters = tuple(
-            party.jitter
-            for counters in self._counters.values()
-            for party in (counters.caller, counters.callee)
-            if party.received
-        )
-        sample = Sample(len(self._directions), received, lost, jitters)
-        for chart in self._charts:
-            chart.sample(sample)
-            if chart.turn(at) is not None and chart is self._hour:
-                self.changed.add("series")
-        self._see_parts()
-        self._see_users()
+        self.tally.sample(at)
+        self._see_parts(at)
+        self._see_users(at)
+        for call in self._codecs.keys() - self.tally.directions.keys():
+            del self._codecs[call]
         if not looked_at:
             return []
-        if self._directions:
-            self.changed.add("calls")
+        if self.tally.directions:
+            self.tally.changed.add("calls")
         return self._ask()
 
     def _ask(self) -> list[StatisticsAsked]:
@@ -361,24 +109,21 @@ class View:
         self._turn = begin + len(chosen)
         return [StatisticsAsked(call, next(self._queries)) for call in chosen]
 
-    def _see_parts(self) -> list[tuple[PartStatus, _Part]]:
+    def _see_parts(self, at: float) -> list[tuple[PartStatus, Part]]:
         """The parts of the media engine, with what is remembered of each."""
-        seen = []
-        for status in self._gateway.engine.status().parts:
-            part = self._parts.get(status.name)
-            if part is None:
-                part = self._parts[status.name] = _Part(status.up, self._at)
-            elif part.turn(status.up, self._at):
-                self.changed.add("status")
-            seen.append((status, part))
-        return seen
+        parts = self._gateway.engine.status().parts
+        return [(status, self.tally.part(status.name, status.up, at)) for status in parts]
+
+    def _see_users(self, at: float) -> None:
+        """Note who is online, so that it can be told since when."""
+        known = self._online_since
+        self._online_since = {user: known.get(user, at) for user in self._gateway.users.online}
 
     # --- what is told -------------------------------------------------------------------------------------
 
     def status(self, at: float) -> Status:
         """How the gateway is."""
-        self._at = at
-        gateway, about = self._gateway, self._about
+        gateway, tally, about = self._gateway, self.tally, self._about
         missing = self.ready()
         states = Counter(self._registration_states())
         uptime = about.uptime()
@@ -389,24 +134,24 @@ class View:
             uptime_seconds=round(uptime, 1),
             ready=not missing,
             not_ready=missing,
-            calls=len(self._directions),
+            calls=len(tally.directions),
             users=len(list(gateway.users.online)),
             registered=states["registered"],
             registrations_failed=states["failed"],
             listening=about.listening(),
             jabber=JabberState(
-                online=self._jabber.up,
-                since=_time(self._jabber.since),
+                online=tally.jabber.up,
+                since=_time(tally.jabber.since),
                 server=self.jabber_server,
                 component=gateway.config.component,
-                text=self._jabber.text,
+                text=tally.jabber.text,
             ),
             connector=ProcessState(
-                running=self._connector.up,
-                since=_time(self._connector.since),
-                pid=self._connector.pid,
-                restarts=self._connector.lost,
-                text=self._connector.text,
+                running=tally.connector.up,
+                since=_time(tally.connector.since),
+                pid=tally.connector.pid,
+                restarts=tally.connector.lost,
+                text=tally.connector.text,
             ),
             media_engine=gateway.engine.status().engine,
             media=tuple(
@@ -420,22 +165,22 @@ class View:
                     restarts=part.lost,
                     text=part.text,
                 )
-                for status, part in self._see_parts()
+                for status, part in self._see_parts(at)
             ),
             sip_targets=tuple(
                 SipTargetState(
                     address=f"{target.flow.transport} {address_text(target.flow.remote)}",
                     answers=target.answers,
-                    since=_time(at - (self._gateway.work.now - target.since)),
+                    since=_time(at - (gateway.work.now - target.since)),
                     text="" if target.answers else "no answer, or 503",
                 )
                 for target in gateway.user_agent.targets
             ),
             totals=Totals(
-                calls=self._totals["calls"],
-                answered=self._totals["answered"],
-                failed=self._totals["failed"],
-                refused=self._totals["refused"],
+                calls=tally.totals["calls"],
+                answered=tally.totals["answered"],
+                failed=tally.totals["failed"],
+                refused=tally.totals["refused"],
             ),
             turned_away=tuple(
                 TurnedAway(setting=setting, times=times)
@@ -450,9 +195,9 @@ class View:
     def _missing(self) -> Iterator[str]:
         if self._gateway.door.stopping:
             yield "the gateway is being stopped"
-        if not self._connector.up:
+        if not self.tally.connector.up:
             yield "the connector does not run"
-        if not self._jabber.up:
+        if not self.tally.jabber.up:
             yield "not connected to the XMPP server"
         for part in self._gateway.engine.status().parts:
             if not part.up:
@@ -472,7 +217,7 @@ class View:
         watched = self._tracing.watched(handle)
         if watched is None or watched.ended is not None:
             return None
-        counters = self._counters.get(handle)
+        counters = self.tally.counters.get(handle)
         codec = self._codec(watched)
         caller, callee = (counters.caller, counters.callee) if counters is not None else (None, None)
         return LiveCall(
@@ -482,7 +227,7 @@ class View:
             callee=_party(call, watched, Side.CALLEE, callee, codec),
             began=_time(watched.began),
             seconds=round(max(0.0, at - watched.began), 3),
-            setup_seconds=_rounded(self._setup.get(handle)),
+            setup_seconds=_rounded(self.tally.setup.get(handle)),
             answered=_time(watched.answered) if watched.answered is not None else None,
         )
 
@@ -495,10 +240,9 @@ class View:
 
     def users(self, at: float) -> Users:
         """Who is online."""
-        self._at = at
         gateway = self._gateway
         calls = Counter(call.user for call in gateway.calls.live.values())
-        self._see_users()
+        self._see_users(at)
         return Users(
             users=tuple(
                 UserState(
@@ -512,15 +256,10 @@ class View:
             )
         )
 
-    def _see_users(self) -> None:
-        """Note who is online, so that it can be told since when."""
-        known = self._online_since
-        self._online_since = {user: known.get(user, self._at) for user in self._gateway.users.online}
-
     def _registration_of(self, aor: str) -> RegistrationState | None:
         if not aor or not self._gateway.user_agent.config.registration_time:
             return None
-        answer = self._answers.get(aor)
+        answer = self.tally.answers.get(aor)
         if answer is None:
             return RegistrationState(aor=aor, state="asking", since=_time(self._started))
         at, outcome = answer.at, answer.outcome
@@ -545,15 +284,16 @@ class View:
 
     def series(self, span: str = "hour") -> Series:
         """The charts: of the last `hour` or `day`."""
-        return (self._day if span == "day" else self._hour).series()
+        return (self.tally.day if span == "day" else self.tally.hour).series()
 
     def last_point(self) -> SeriesPoint | None:
         """What was measured last, in the finer of the charts."""
-        return self._hour.points[-1] if self._hour.points else None
+        points = self.tally.hour.points
+        return points[-1] if points else None
 
     def _readings(self) -> Iterator[m.Reading]:
         """What is so now, for the metrics."""
-        gateway = self._gateway
+        gateway, tally = self._gateway, self.tally
         yield m.BUILD, (self._about.version,), 1
         yield m.READY, (), not self.ready()
         states = Counter(call.bridge.state for call in gateway.calls.live.values())
@@ -564,9 +304,9 @@ class View:
         registrations = Counter(self._registration_states())
         for name in ("asking", "registered", "failed", "leaving"):
             yield m.REGISTRATIONS, (name,), registrations[name]
-        yield m.JABBER, (), self._jabber.up
-        yield m.CONNECTOR, (), self._connector.up
-        for status, _ in self._see_parts():
+        yield m.JABBER, (), tally.jabber.up
+        yield m.CONNECTOR, (), tally.connector.up
+        for status in gateway.engine.status().parts:
             yield m.MEDIA, (status.name, status.loop), status.up
             yield m.MEDIA_CALLS, (status.name,), status.calls
         targets = Counter(target.answers for target in gateway.user_agent.targets)
@@ -575,23 +315,14 @@ class View:
 
     def expose(self, accept: str, at: float) -> tuple[bytes, str]:
         """The metrics in the format that an Accept header wants, and its content type."""
-        self._at = at
-        self._see_parts()
-        for name, part in self._parts.items():
-            self.metrics.count_up_to(m.MEDIA_LOST, name, total=part.lost)
-        self.metrics.count_up_to(m.CONNECTOR_RESTARTS, total=self._connector.lost)
+        metrics = self.tally.metrics
+        self._see_parts(at)
+        for name, part in self.tally.parts.items():
+            metrics.count_up_to(m.MEDIA_LOST, name, total=part.lost)
+        metrics.count_up_to(m.CONNECTOR_RESTARTS, total=self.tally.connector.lost)
         for setting, refused in self._gateway.admission.refused.items():
-            self.metrics.count_up_to(m.TURNED_AWAY, setting, total=refused)
-        return self.metrics.expose(accept)
-
-
-_NOTHING = PartyCounters()
-_SET_UP = frozenset({State.RINGING, State.CONNECTING, State.ANSWERED, State.TALKING})
-
-
-def _grown(now: int, then: int) -> int:
-    """What is new. A worker that died has begun at 0 again."""
-    return now - then if now >= then else now
+            metrics.count_up_to(m.TURNED_AWAY, setting, total=refused)
+        return metrics.expose(accept)
 
 
 def _time(at: float) -> datetime:

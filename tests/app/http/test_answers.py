@@ -353,8 +353,7 @@ async def test_a_page_that_is_not_there(scene: Scene, path: str) -> None:
 
 async def test_probes(scene: Scene) -> None:
     assert (await scene.ask("/healthz")).body == b"ok\n"
-    assert scene.world.view is not None
-    scene.world.view.connector_started(1, scene.world.at)
+    scene.world.seen.tally.connector_started(1, scene.world.at)
     ready = await scene.ask("/readyz")
     assert (ready.status, ready.body) == (200, b"ok\n")
     scene.world.connector_dies(back_after=99.0)

@@ -31,8 +31,7 @@ def scene(tmp_path: Path) -> Scene:
 
 
 def page_of(scene: Scene, settings: Settings, asked: list[StatisticsAsked] | None = None) -> StatusPage:
-    assert scene.world.view is not None
-    return StatusPage(scene.world.view, scene.source, settings, (asked if asked is not None else []).append)
+    return StatusPage(scene.world.seen, scene.source, settings, (asked if asked is not None else []).append)
 
 
 async def events(page: StatusPage, port: int, wanted: int) -> list[str]:
@@ -73,7 +72,7 @@ async def test_what_changes_is_told(scene: Scene, tmp_path: Path, monkeypatch: p
         [record] = scene.world.store.search(Search())
         page.took(None, (), 0.0)
         page.kept(record)
-        page.view.changed |= {"users", "status", "series"}
+        page.tally.changed |= {"users", "status", "series"}
         names = await listening
         telling.cancel()
     assert names[:2] == ["calls", "status"]
@@ -94,7 +93,7 @@ async def test_an_error_does_not_end_the_telling(
         ticks += 1
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(page.view, "tick", breaks)
+    monkeypatch.setattr(page._view, "tick", breaks)
     async with asyncio.TaskGroup() as group:
         telling = group.create_task(page.run())
         await until(lambda: ticks >= 2)

@@ -185,7 +185,8 @@ class StatusPage:
     def __init__(
         self, view: View, source: GatewaySource, settings: Settings, ask: Callable[[StatisticsAsked], None]
     ) -> None:
-        self.view = view
+        self.tally = view.tally
+        self._view = view
         self._source = source
         self._ask = ask
         self._feed = Feed()
@@ -215,7 +216,7 @@ class StatusPage:
                     self._source.catch_up()
                 turn = (turn + 1) % TICKS
                 if not turn:
-                    for question in self.view.tick(time.time(), looked_at=bool(self._feed)):
+                    for question in self._view.tick(time.time(), looked_at=bool(self._feed)):
                         self._ask(question)
                 self._tell()
             except Exception:
@@ -224,29 +225,29 @@ class StatusPage:
     def reconfigure(self, settings: Settings) -> None:
         """Go by another password and other names from now on; who listens has to ask again."""
         self._answers.access = access_of(settings)
-        self.view.jabber_server = jabber_server(settings)
+        self._view.jabber_server = jabber_server(settings)
         self._feed.close()
 
     # --- what happens -------------------------------------------------------------------------------------
 
     def took(self, event: GatewayEvent | None, commands: Sequence[GatewayCommand], at: float) -> None:
         """The gateway took `event`, and this came of it, `at` this UNIX time."""
-        self.view.took(event, commands, at)
+        self.tally.took(event, commands, at)
 
     def kept(self, record: KeptRecord) -> None:
         """A call is over, and this is its record."""
-        self.view.kept(record)
+        self.tally.kept(record)
         self._source.kept(record)
         if self._feed:
             self._feed.publish("record", encode(self._source.told(record)))
 
     def _tell(self) -> None:
-        changed, self.view.changed = self.view.changed, set()
+        changed, self.tally.changed = self.tally.changed, set()
         if not self._feed:
             return
         for name, value in self._answers.snapshots(changed):
             self._feed.publish(name, value)
-        if "series" in changed and (point := self.view.last_point()) is not None:
+        if "series" in changed and (point := self._view.last_point()) is not None:
             self._feed.publish("series", encode(point))
 
 
