@@ -35,6 +35,17 @@ def both_speak(world: World, seconds: float = 5.0) -> None:
     world.run(seconds)
 
 
+def alice_speaks(world: World) -> None:
+    world.talk(world.alice, 5.0)
+    world.run(5.0)
+
+
+def phone_hangs_up(world: World) -> None:
+    """And the verdict comes."""
+    world.phone.hang_up()
+    world.run(5.0)
+
+
 # --- both talked ------------------------------------------------------------------------------------------
 
 
@@ -42,8 +53,7 @@ def both_speak(world: World, seconds: float = 5.0) -> None:
 def test_the_phone_hangs_up(world: World) -> None:
     phone_calls(world)
     both_speak(world)
-    world.phone.hang_up()
-    world.run(5.0)
+    phone_hangs_up(world)
     verdict = last_verdict(world)
     assert verdict.good
     assert verdict.code == "hung-up"
@@ -323,10 +333,8 @@ def test_a_status_that_has_no_row_of_its_own(world: World) -> None:
 @causes("arrived", f"the audio of the callee {CALLING} arrived")
 def test_audio_that_arrives_in_one_direction(world: World) -> None:
     phone_calls(world)
-    world.talk(world.alice, 5.0)
-    world.run(5.0)
-    world.phone.hang_up()
-    world.run(5.0)
+    alice_speaks(world)
+    phone_hangs_up(world)
     assert audio_of(world) == ("never-sent", "arrived")
     assert last_verdict(world).code == "never-sent"
     assert not last_verdict(world).good
@@ -335,10 +343,8 @@ def test_audio_that_arrives_in_one_direction(world: World) -> None:
 @causes("never-sent", f"nothing was ever heard from the caller {CALLER}, who had announced 127.0.0.2:5060")
 def test_a_phone_that_is_not_heard(world: World) -> None:
     phone_calls(world)
-    world.talk(world.alice, 5.0)
-    world.run(5.0)
-    world.phone.hang_up()
-    world.run(5.0)
+    alice_speaks(world)
+    phone_hangs_up(world)
     assert "let UDP from 127.0.0.2 pass" in last_verdict(world).remedy
 
 
@@ -385,8 +391,7 @@ def test_a_phone_that_sends_from_elsewhere(world: World) -> None:
     world.talk(world.alice, 5.0)
     world.talk(world.phone, 5.0, source=("127.0.0.2", 4444))
     world.run(5.0)
-    world.phone.hang_up()
-    world.run(5.0)
+    phone_hangs_up(world)
     assert last_verdict(world).code == "wrong-address"
 
 
@@ -405,8 +410,7 @@ def test_a_call_that_ends_while_it_is_held(world: World) -> None:
     world.phone.tell(session, Reoffer(world.phone.sdp + "a=sendonly\r\n"))
     world.talk(world.phone, 5.0)
     world.run(5.0)
-    world.phone.hang_up()
-    world.run(5.0)
+    phone_hangs_up(world)
     assert audio_of(world) == ("arrived", "on-hold")
     assert last_verdict(world).good
 
@@ -418,10 +422,8 @@ def test_a_phone_that_does_not_resume(world: World) -> None:
     world.phone.tell(session, Reoffer(world.phone.sdp + "a=inactive\r\n"))
     world.run(5.0)
     world.phone.tell(session, Reoffer(world.phone.sdp))
-    world.talk(world.alice, 5.0)
-    world.run(5.0)
-    world.phone.hang_up()
-    world.run(5.0)
+    alice_speaks(world)
+    phone_hangs_up(world)
     assert audio_of(world) == ("one-way-since-hold", "arrived")
     assert last_verdict(world).code == "one-way-since-hold"
 
