@@ -485,17 +485,22 @@ def test_both_propose_something_at_once() -> None:
     ladder.hear(FromMedia(MediaPassOn(5, "on")), ToLeg(CALLER, Reoffer("on")), state=State.TALKING)
 
 
+def cannot_be_asked(ladder: Ladder, side: Side, request: int, state: State) -> None:
+    """What `request` makes the engine want to know of `side` is refused at once: it is to try again later."""
+    ladder.hear(
+        FromMedia(MediaPassOn(request, "on")),
+        ToMedia(MediaPassedOn(request + 1, side, None, PENDING)),
+        state=state,
+    )
+
+
 def test_a_party_has_one_thing_to_agree_to_at_a_time() -> None:
     ladder = passing(CALLER).hear(
         FromLeg(CALLER, Confirmed("late")),
         ToMedia(MediaUpdate(4, CALLER, "late")),
         state=State.TALKING,
     )
-    ladder.hear(
-        FromMedia(MediaPassOn(4, "on")),
-        ToMedia(MediaPassedOn(5, CALLEE, None, PENDING)),
-        state=State.TALKING,
-    )
+    cannot_be_asked(ladder, CALLEE, 4, State.TALKING)
 
 
 def test_the_caller_cannot_be_asked_before_it_has_its_answer() -> None:
@@ -508,11 +513,7 @@ def test_the_caller_cannot_be_asked_before_it_has_its_answer() -> None:
             state=State.CONNECTING,
         )
     )
-    ladder.hear(
-        FromMedia(MediaPassOn(3, "on")),
-        ToMedia(MediaPassedOn(4, CALLER, None, PENDING)),
-        state=State.CONNECTING,
-    )
+    cannot_be_asked(ladder, CALLER, 3, State.CONNECTING)
     ladder.hear(
         FromMedia(MediaRefused(4, PENDING)), ToLeg(CALLEE, RefuseReoffer(PENDING)), state=State.CONNECTING
     )
@@ -528,11 +529,7 @@ def test_an_answer_in_a_prack_that_the_caller_would_have_to_know_before_it_has_i
             state=State.CONNECTING,
         )
     )
-    ladder.hear(
-        FromMedia(MediaPassOn(3, "on")),
-        ToMedia(MediaPassedOn(4, CALLER, None, PENDING)),
-        state=State.CONNECTING,
-    )
+    cannot_be_asked(ladder, CALLER, 3, State.CONNECTING)
     ladder.hear(
         FromMedia(MediaRefused(4, PENDING)),
         ToLeg(CALLEE, End(PENDING)),
@@ -548,11 +545,7 @@ def test_what_nobody_can_be_asked_about_is_refused_to_who_proposed_it() -> None:
         ToMedia(MediaReoffer(4, CALLER, "more", "a.host")),
         state=State.TALKING,
     )
-    ladder.hear(
-        FromMedia(MediaPassOn(4, "on")),
-        ToMedia(MediaPassedOn(5, CALLEE, None, PENDING)),
-        state=State.TALKING,
-    )
+    cannot_be_asked(ladder, CALLEE, 4, State.TALKING)
     ladder.hear(
         FromMedia(MediaRefused(5, PENDING)), ToLeg(CALLER, RefuseReoffer(PENDING)), state=State.TALKING
     )
@@ -572,11 +565,7 @@ def test_nothing_is_passed_on_while_somebody_is_being_replaced() -> None:
     ladder = Ladder().talking()
     ladder.bridge.receive(TransferTo(CALLEE, PLACE, "c.host"), 1.0)
     ladder.bridge.receive(FromLeg(CALLER, Reoffered("hold")), 1.0)
-    ladder.hear(
-        FromMedia(MediaPassOn(4, "on")),
-        ToMedia(MediaPassedOn(5, CALLEE, None, PENDING)),
-        state=State.TALKING,
-    )
+    cannot_be_asked(ladder, CALLEE, 4, State.TALKING)
 
 
 def test_nobody_is_replaced_while_something_is_passed_on() -> None:
