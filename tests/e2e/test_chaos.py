@@ -141,7 +141,7 @@ class Chaos:
 
     async def answers(self) -> bool:
         try:
-            await self.stage.settle()
+            await self.stage.settle(within=3.0)
         except (IqError, IqTimeout):
             return False
         return True

@@ -219,14 +219,19 @@ class SimulatedIChat:
         """Send a chat message."""
         self._online().make_message(mto=jid, mbody=text, mtype="chat").send()
 
-    async def query(self, jid: str, namespace: str, node: str = "") -> ElementTree.Element:
-        """An IQ get; returns the query element of the result, raises IqError for an error."""
+    async def query(
+        self, jid: str, namespace: str, node: str = "", within: float = 30.0
+    ) -> ElementTree.Element:
+        """An IQ get; returns the query element of the result, raises IqError for an error, or IqTimeout.
+
+        What is asked of somebody who is just being killed may get no answer at all.
+        """
         query = ElementTree.Element(f"{{{namespace}}}query")
         if node:
             query.set("node", node)
         iq = self._online().make_iq_get(ito=jid)
         iq.xml.append(query)
-        result = await iq.send(timeout=30)
+        result = await iq.send(timeout=within)
         found = result.xml.find(f"{{{namespace}}}query")
         assert found is not None, str(result)
         return found

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from slixmpp.exceptions import IqError
+from slixmpp.exceptions import IqError, IqTimeout
 
 from peers.gateway import GatewayProcess
 from peers.ichat import SimulatedIChat
@@ -78,13 +78,14 @@ class Stage:
             with contextlib.suppress(NotSeenError):  # the gateway may have ended it, or be gone
                 await self.ichat.wait_for("SIP 200 BYE", within=5.0)
 
-    async def settle(self) -> None:
+    async def settle(self, within: float = 30.0) -> None:
         """Wait until the gateway knows alice's present state, and begin a new page of sightings.
 
         XMPP keeps the order between two parties, so the answer to a question proves that what was sent
         before the question has arrived.
         """
-        await self.ichat.query(self.gateway.control, "http://jabber.org/protocol/disco#info")
+        namespace = "http://jabber.org/protocol/disco#info"
+        await self.ichat.query(self.gateway.control, namespace, within=within)
         self.ichat.forget()
 
     async def connected(self, within: float = 60.0) -> None:
@@ -92,8 +93,8 @@ class Stage:
         give_up = time.monotonic() + within
         while True:
             try:
-                await self.settle()
-            except IqError:
+                await self.settle(within=3.0)
+            except (IqError, IqTimeout):
                 if time.monotonic() > give_up:
                     raise
                 await asyncio.sleep(0.1)

@@ -135,7 +135,8 @@ class Soak:
     async def answers(self) -> bool:
         """Whether the way over XMPP is whole."""
         try:
-            await self.ichat.query(self.gateway.control, "http://jabber.org/protocol/disco#info")
+            namespace = "http://jabber.org/protocol/disco#info"
+            await self.ichat.query(self.gateway.control, namespace, within=3.0)
         except (IqError, IqTimeout):
             return False
         return True
