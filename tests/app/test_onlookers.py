@@ -128,6 +128,19 @@ def test_an_event_that_breaks_something_costs_none_behind_it(
     onlookers.end()
 
 
+def test_a_timer_that_breaks_something_costs_nobody_who_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    onlookers = looking_on(world, tmp_path, [])
+    world.phone.dial("alice")
+    world.run(0.1)
+    session = next(event for event in world.events if isinstance(event, Joined)).session
+    monkeypatch.delattr(Tracing, "expire")
+    assert onlookers.call_of(session) in world.gateway.calls.live
+    onlookers.end()
+
+
 def test_nobody_wants_stanzas_when_no_message_is_kept(tmp_path: Path) -> None:
     onlookers = Onlookers(lambda asked: None, settings(tmp_path, trace_calls=0))
     assert not onlookers.wants_stanzas

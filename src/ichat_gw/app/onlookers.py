@@ -126,18 +126,22 @@ class Onlookers:
     def catch_up(self) -> None:
         """Look at all that has been shown until now: to be called before any of them is asked."""
         while self._waiting:
-            try:
-                self._look(self._waiting.popleft())
-            except Exception:
-                # Whatever one event does to us, those behind it are to be looked at.
-                log.exception("internal error", while_processing="what is remembered of calls")
-                if self.page is not None:
-                    self.page.tally.failed()
+            shown = self._waiting.popleft()
+            self._survive(lambda shown=shown: self._look(shown))  # type: ignore[misc]
         now = self._clock()
-        self._do(self.tracing.expire(now, time.time()))
+        self._survive(lambda: self._do(self.tracing.expire(now, time.time())))
         if self._alarm is not None:
             deadline = self.tracing.deadline()
             self._alarm.set(None if deadline is None else max(deadline, now + LOOK_SECONDS))
+
+    def _survive(self, look: Callable[[], None]) -> None:
+        """Whatever one event or timer does to us: those behind it are looked at, and who asks goes on."""
+        try:
+            look()
+        except Exception:
+            log.exception("internal error", while_processing="what is remembered of calls")
+            if self.page is not None:
+                self.page.tally.failed()
 
     def call_of(self, session: SessionId | None) -> str:
         """See `Tracing.call_of`."""
