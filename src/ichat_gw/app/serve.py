@@ -376,9 +376,9 @@ class Server:
     def _ask_connector(self) -> None:
         """One that stands still acknowledges nothing, and is found out although nobody calls (`PeerLost`)."""
         assert self._link is not None
-        with contextlib.suppress(SendRefused):
+        with contextlib.suppress(SendRefused):  # it is gone, or has too much to do just now
             self._link.send(Hello(VERSION))
-            self._ask_again()
+        self._ask_again()
 
     def _connector_lost(self, lost: PeerLost) -> None:
         log.err("the connector does not answer", text=lost.text, undelivered=len(lost.undelivered))

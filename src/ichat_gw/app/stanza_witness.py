@@ -17,8 +17,8 @@ from ichat_gw.jabber import jid
 WATCHED_SECONDS = 30.0
 """How long a user is watched after the last sign of a negotiation with him."""
 MOST_USERS = 1_000
-MOST_WAITING = 500
-"""Stanzas that may wait to be looked at."""
+MOST_WAITING = 100
+"""Stanzas that may wait to be looked at. Few: a long one with many elements takes megabytes."""
 LONGEST = 8_000
 """Characters of a stanza; the rest is cut off."""
 ENTRY = 60
