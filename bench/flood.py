@@ -112,6 +112,8 @@ async def measure(flood: float = FLOOD, rest: float = REST) -> list[Seen]:
                 await _one(stage, "no flood", [], QUIET, 1.0),
                 await _one(stage, "one address", ["127.0.3.2"], flood, rest),
                 await _one(stage, f"{MANY} addresses", many, flood, rest),
+                # What the first has taken for its transactions must do for the second.
+                await _one(stage, "the same again", many, flood, rest),
             ]
 
 
