@@ -267,10 +267,9 @@ class ClientSession(Session):
         self, transaction: Transaction, response: Response, user: TransactionUser
     ) -> Transaction | None:
         """Send a request in the dialog again; None if it may not be."""
-        if self.gone or transaction.request.method == "CANCEL":
-            return None
-        branch = self._branches.get(transaction.request.to.tag or "")
-        if branch is None:
+        # Once it is gone there are no branches, nor anything else of its own.
+        branch = None if self.gone else self._branches.get(transaction.request.to.tag or "")
+        if branch is None or transaction.request.method == "CANCEL":
             return None
         if not any(name in transaction.request.headers for name in ("Authorization", "Proxy-Authorization")):
             # Asked for the first time for this request, though perhaps not in this call.
